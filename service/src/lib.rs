@@ -1,0 +1,2 @@
+//! The image service: upload, list, metadata, content, render, delete.
+#![forbid(unsafe_code)]
