@@ -1,2 +1,12 @@
-//! Load tests measured from the due time: plans, the goose driver, histograms, thresholds, results.
+//! Load tests measured from the due time.
+//!
+//! Without the feature `driver` this crate is only what others read: the [`events`] a run writes while it goes on, its
+//! [`result`], and the [`stats`] and [`threshold`] rules behind both. The driver (plans, pictures, the goose attack, the
+//! command line) knows the service it loads only through HTTP.
 #![forbid(unsafe_code)]
+
+pub mod events;
+pub mod result;
+pub mod stats;
+pub mod threshold;
+pub mod units;
