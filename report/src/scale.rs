@@ -45,12 +45,21 @@ impl Scale {
         self.from_px + share * (self.to_px - self.from_px)
     }
 
-    /// Round values for ticks: whole decades, or steps of 1, 2 or 5 that give at most `most` ticks.
+    /// Round values for ticks: whole decades (with 2 and 5 between where they are few), or steps of 1, 2 or 5 that give at most `most` ticks.
     pub(crate) fn ticks(&self, most: usize) -> Vec<f64> {
         if self.logarithmic {
-            let first = self.low.log10().ceil() as i32;
-            let last = self.high.log10().floor() as i32;
-            return (first..=last).map(|power| 10f64.powi(power)).collect();
+            let decades = (self.high / self.low).log10();
+            let factors: &[f64] = if decades < 2.5 {
+                &[1.0, 2.0, 5.0]
+            } else {
+                &[1.0]
+            };
+            let powers = self.low.log10().floor() as i32..=self.high.log10().floor() as i32;
+            let all = powers
+                .flat_map(|power| factors.iter().map(move |factor| factor * 10f64.powi(power)));
+            return all
+                .filter(|tick| (self.low..=self.high).contains(tick))
+                .collect();
         }
         let step = step((self.high - self.low) / most.max(1) as f64);
         let first = (self.low / step).ceil() as i64;

@@ -42,7 +42,7 @@ fn route(row: &RouteRow) -> Markup {
             th scope="row" { (row.route) }
             (figures(&row.baseline))
             (figures(&row.fault))
-            td.word class=(class) { (word) }
+            td class={ "word " (class) } { (word) }
         }
     }
 }
@@ -78,7 +78,7 @@ fn expectation(row: &Expectation) -> Markup {
     };
     html! {
         tr {
-            td.word class=(class) { (word) }
+            td class={ "word " (class) } { (word) }
             td data-label="Expected" { (row.expected) }
             td data-label="Seen" { (row.seen) }
             td.quiet data-label="How it was measured" { (row.how) }

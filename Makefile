@@ -1,0 +1,35 @@
+# The commands people use. `make demo` needs a Rust toolchain, a C compiler and make; nothing else.
+.POSIX:
+.SUFFIXES:
+
+# Options of `chitram-stack demo`, for instance: make demo ARGS="--keep --seconds 20"
+ARGS =
+
+.PHONY: help demo test backends photos lint bench
+
+help:
+	@echo "make demo      build, boot, load, break, report   (ARGS=\"--keep --photos DIR --seconds N --report FILE\")"
+	@echo "make test      every test; installs the real servers first (CHITRAM_BACKENDS=found installs nothing)"
+	@echo "make backends  install the real servers that are missing"
+	@echo "make photos    bring real photographs into the cache; the demo uses them when they are there"
+	@echo "make lint      formatting, clippy, licences and sources of dependencies, shell scripts"
+	@echo "make bench     the benchmarks"
+
+demo:
+	cargo build --locked --profile demo --bins
+	target/demo/chitram-stack demo $(ARGS)
+
+test:
+	@scripts/test
+
+backends:
+	@scripts/backends
+
+photos:
+	@scripts/photos
+
+lint:
+	@scripts/lint
+
+bench:
+	cargo bench --locked -p stack --bench fault_proxy
