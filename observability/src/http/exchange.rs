@@ -1,0 +1,218 @@
+//! One request and its answer, from arrival to the last byte.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use axum::body::Body;
+use axum::extract::{ConnectInfo, MatchedPath, Request};
+use axum::response::Response;
+use opentelemetry::trace::{SpanContext, TraceContextExt as _};
+use tracing::field::Empty;
+use tracing::{Span, debug, info, info_span};
+use tracing_opentelemetry::{OpenTelemetrySpanExt as _, SetParentError};
+
+use super::TraceId;
+use super::body::TrackedBody;
+use super::routes::{CLIENT_CLOSED, Failure, Route, RouteTable, error_type};
+use crate::metrics::GaugeGuard;
+use crate::propagation;
+use crate::scope::{Scope, Stages};
+
+/// From here on a request is slow, and its log line carries the timings of its steps.
+const SLOW: Duration = Duration::from_secs(1);
+const TRACERESPONSE: HeaderName = HeaderName::from_static("traceresponse");
+const X_TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
+
+/// Holds what the end of a request needs. Dropped before [`finish`](Self::finish), the client went away.
+pub(super) struct Exchange {
+    route: Arc<Route>,
+    /// Held for its drop.
+    _active: GaugeGuard,
+    span: Span,
+    stages: Stages,
+    start: Instant,
+    uri: Uri,
+    trace_id: String,
+    traceresponse: Option<String>,
+    status: Option<u16>,
+    bytes: u64,
+    finished: bool,
+}
+
+impl Exchange {
+    /// Begins the exchange; the request gets its [`TraceId`].
+    pub(super) fn open(routes: &RouteTable, request: &mut Request) -> Self {
+        let start = Instant::now();
+        let matched = request
+            .extensions()
+            .get::<MatchedPath>()
+            .map(MatchedPath::as_str);
+        let route = routes.find(request.method(), matched);
+        let span = server_span(&route, request.uri());
+        adopt(&span, request);
+        let context = span.context();
+        let span_context = context.span().span_context().clone();
+        let trace_id = trace_id(&span_context);
+        request.extensions_mut().insert(TraceId(trace_id.clone()));
+        Self {
+            _active: route.enter(),
+            route,
+            span,
+            stages: Stages::default(),
+            start,
+            uri: request.uri().clone(),
+            trace_id,
+            traceresponse: propagation::traceparent(&span_context),
+            status: None,
+            bytes: 0,
+            finished: false,
+        }
+    }
+
+    /// Where the request's work runs.
+    pub(super) fn scope(&self) -> Scope {
+        Scope::new(self.span.clone(), self.stages.clone())
+    }
+
+    /// Takes note of the answer's head, and follows its body to the end.
+    pub(super) fn respond(mut self, mut response: Response) -> Response {
+        self.status = Some(response.status().as_u16());
+        self.say_trace(response.headers_mut());
+        if without_body(self.route.method, response.status()) {
+            self.finish(None);
+            return response;
+        }
+        let (head, body) = response.into_parts();
+        let body = TrackedBody::new(self, body, &head.headers);
+        Response::from_parts(head, Body::new(body))
+    }
+
+    /// Counts bytes of the body that were handed to the connection.
+    pub(super) fn sent(&mut self, bytes: usize) {
+        self.bytes += bytes as u64;
+    }
+
+    /// Ends the exchange: observation, span attributes, log line.
+    pub(super) fn finish(&mut self, failure: Option<Failure>) {
+        if std::mem::replace(&mut self.finished, true) {
+            return;
+        }
+        let elapsed = self.start.elapsed();
+        let status = match failure {
+            Some(Failure::ClientClosed) => CLIENT_CLOSED,
+            Some(Failure::Panic) => 500,
+            Some(Failure::Body) | None => self.status.unwrap_or(500),
+        };
+        let error = error_type(status, failure);
+        let failed = status >= 500 || failure == Some(Failure::Body);
+        self.route.record(status, failure, elapsed);
+        self.span
+            .record("http.response.status_code", i64::from(status));
+        if let Some(error) = &error {
+            self.span.record("error.type", error.as_str());
+        }
+        if failed {
+            self.span.record("otel.status_code", "ERROR");
+        }
+        let stages = (failed || elapsed >= SLOW).then(|| self.stages.describe());
+        self.log(status, elapsed, error.as_deref(), stages.as_deref());
+    }
+
+    fn log(&self, status: u16, elapsed: Duration, error: Option<&str>, stages: Option<&str>) {
+        let nanoseconds = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
+        let line = || {
+            info!(
+                http.request.method = self.route.method,
+                url.path = self.uri.path(),
+                http.route = self.route.route,
+                http.response.status_code = status,
+                http.response.body.bytes = self.bytes,
+                event.duration = nanoseconds,
+                error.type = error,
+                stages = stages,
+                "request"
+            );
+        };
+        self.span.in_scope(line);
+    }
+
+    fn say_trace(&self, headers: &mut HeaderMap) {
+        if let Ok(value) = HeaderValue::from_str(&self.trace_id) {
+            headers.insert(X_TRACE_ID, value);
+        }
+        if let Some(Ok(value)) = self.traceresponse.as_deref().map(HeaderValue::from_str) {
+            headers.insert(TRACERESPONSE, value);
+        }
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        let panicked = std::thread::panicking();
+        self.finish(Some(if panicked {
+            Failure::Panic
+        } else {
+            Failure::ClientClosed
+        }));
+    }
+}
+
+fn server_span(route: &Route, uri: &Uri) -> Span {
+    info_span!(
+        parent: None,
+        "request",
+        otel.name = route.span_name.as_str(),
+        otel.kind = "server",
+        http.request.method = route.method,
+        http.route = route.template(),
+        url.path = uri.path(),
+        url.scheme = "http",
+        http.response.status_code = Empty,
+        error.type = Empty,
+        otel.status_code = Empty,
+    )
+}
+
+/// Continues the trace that the request names, if its peer may say so, else links to it. Before the span is entered:
+/// afterwards its parent cannot be set.
+fn adopt(span: &Span, request: &Request) {
+    let headers = request.headers();
+    if !headers.contains_key("traceparent") && !headers.contains_key("baggage") {
+        return;
+    }
+    let remote = propagation::extract(headers);
+    if !from_loopback(request) {
+        span.add_link(remote.span().span_context().clone());
+        return;
+    }
+    match span.set_parent(remote) {
+        // Without a subscriber, or with one that leaves this span out, there is no trace to continue.
+        Ok(()) | Err(SetParentError::LayerNotFound | SetParentError::SpanDisabled) => {}
+        Err(error @ SetParentError::AlreadyStarted) => {
+            debug!(error.message = %error, "trace not continued")
+        }
+    }
+}
+
+fn from_loopback(request: &Request) -> bool {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    peer.is_some_and(|ConnectInfo(peer)| peer.ip().to_canonical().is_loopback())
+}
+
+/// The span's trace id; where no subscriber gives one, a random one, so that an answer can always be found in the log.
+fn trace_id(span: &SpanContext) -> String {
+    if span.is_valid() {
+        span.trace_id().to_string()
+    } else {
+        uuid::Uuid::new_v4().simple().to_string()
+    }
+}
+
+/// Whether the connection sends no body whatever the handler made: then it is not polled either.
+fn without_body(method: &str, status: StatusCode) -> bool {
+    method == Method::HEAD.as_str()
+        || status.is_informational()
+        || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+}

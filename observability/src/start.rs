@@ -1,0 +1,149 @@
+//! Start and stop of everything that is process-wide: the subscriber, the exporter, the log writer, the panic hook.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use tokio::task::AbortHandle;
+use tracing::Subscriber;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Layer, reload};
+
+use crate::logs::ecs::EcsLayer;
+use crate::logs::fresh::Fresh;
+use crate::logs::writer::{Sink, Writer};
+use crate::logs::{self, SetFilterError};
+use crate::metrics::Registry;
+use crate::settings::{LogOutput, Service, Settings};
+use crate::{panics, traces};
+
+/// Samples are moved into their buckets this often, when nobody scrapes.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Whether the process has its subscriber: then every thread has it.
+static GLOBAL: AtomicBool = AtomicBool::new(false);
+
+/// Why telemetry could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum InitError {
+    /// The log filter does not parse.
+    #[error(
+        "the log filter {filter:?} is not valid ({reason}); write it like RUST_LOG, for example `info,sqlx=warn`"
+    )]
+    Filter {
+        /// The filter, as given.
+        filter: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The OTLP endpoint cannot be used.
+    #[error(
+        "the traces endpoint {endpoint:?} cannot be used ({reason}); give it as http://host:port"
+    )]
+    Endpoint {
+        /// The endpoint, as given.
+        endpoint: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// `init` was called before in this process, or another subscriber was installed.
+    #[error(
+        "telemetry was initialised before in this process; call init once, at the start of main"
+    )]
+    Twice,
+    /// The thread that writes log lines could not be started.
+    #[error("the log writer's thread could not be started: {0}")]
+    Thread(#[from] io::Error),
+}
+
+/// Keeps telemetry running. To be kept until the process has done everything else, then [`shutdown`](Guard::shutdown).
+#[must_use = "spans and log lines that are not flushed are lost"]
+pub struct Guard {
+    provider: SdkTracerProvider,
+    writer: Option<Writer>,
+    upkeep: AbortHandle,
+}
+
+/// Starts logs, traces and the panic hook, once in a process and inside its Tokio runtime.
+///
+/// # Errors
+/// See [`InitError`]; nothing is left running then.
+pub fn init(settings: Settings, registry: &Registry) -> Result<Guard, InitError> {
+    let Settings {
+        service,
+        logs,
+        traces,
+    } = settings;
+    let filter = logs::parse(&logs.filter).map_err(|error| match error {
+        SetFilterError::Invalid { filter, reason } => InitError::Filter { filter, reason },
+        SetFilterError::NotInitialised => InitError::Twice,
+    })?;
+    let node = uuid::Uuid::now_v7().to_string();
+    let provider = traces::provider(&service, &node, traces.as_ref(), registry)?;
+    let writer = match logs.output {
+        LogOutput::Stdout => Some(Writer::start(io::stdout(), registry)?),
+        LogOutput::Stderr => Some(Writer::start(io::stderr(), registry)?),
+        LogOutput::Off => None,
+    };
+    let (filter, handle) = reload::Layer::new(filter);
+    let lines = writer
+        .clone()
+        .map(|writer| ecs(&service, &node, writer).with_filter(Fresh(filter)));
+    let subscriber = tracing_subscriber::registry()
+        .with(traces::layer(&provider))
+        .with(lines);
+    subscriber.try_init().map_err(|_| InitError::Twice)?;
+    GLOBAL.store(true, Ordering::Relaxed);
+    if writer.is_some() {
+        logs::control(&logs.filter, handle);
+        panics::install();
+    }
+    let upkeep = tokio::spawn(upkeep(registry.clone())).abort_handle();
+    Ok(Guard {
+        provider,
+        writer,
+        upkeep,
+    })
+}
+
+impl Guard {
+    /// Hands the last spans to the collector and the last lines to their output; together they take at most `deadline`.
+    /// Never blocks the runtime.
+    pub async fn shutdown(self, deadline: Duration) {
+        let start = Instant::now();
+        self.upkeep.abort();
+        // Flushing blocks. A provider that overruns its deadline is left behind: nobody waits for it.
+        let provider = self.provider;
+        let spans = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(deadline));
+        // Lines need no collector, so some time is always left for them.
+        let _ = tokio::time::timeout(deadline.mul_f64(0.8), spans).await;
+        if let Some(writer) = self.writer {
+            let left = deadline.saturating_sub(start.elapsed());
+            let _ = tokio::task::spawn_blocking(move || writer.flush(left)).await;
+        }
+    }
+}
+
+/// Whether [`init`] was called.
+pub(crate) fn is_global() -> bool {
+    GLOBAL.load(Ordering::Relaxed)
+}
+
+fn ecs<S: Subscriber + for<'a> LookupSpan<'a>>(
+    service: &Service,
+    node: &str,
+    writer: Writer,
+) -> impl Layer<S> {
+    EcsLayer::new(service, node, Sink::Queue(writer))
+}
+
+async fn upkeep(registry: Registry) {
+    let mut ticks = tokio::time::interval(UPKEEP);
+    loop {
+        ticks.tick().await;
+        registry.upkeep();
+    }
+}
