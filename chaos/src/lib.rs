@@ -1,2 +1,33 @@
 //! Experiments that prove a promise under a fault: inject, observe, roll back, judge.
+//!
+//! [`lifecycle`] runs one experiment in one visible order; [`judge`] turns what was observed into a verdict and does no
+//! I/O. It knows the service only by HTTP, the stack only by `stack.toml`, the load generator only as a child and by its
+//! events file. `docs/experiments.md` is the contract.
 #![forbid(unsafe_code)]
+
+pub mod attribution;
+pub mod definition;
+pub mod evidence;
+pub mod exit;
+pub mod faults;
+pub mod figures;
+pub mod http;
+pub mod injection;
+pub mod interrupt;
+pub mod jaeger;
+pub mod journal;
+pub mod judge;
+pub mod lock;
+pub mod phases;
+pub mod probe;
+pub mod process;
+pub mod recover;
+pub mod rollback;
+pub mod stack_file;
+#[cfg(test)]
+mod testing;
+pub mod toxiproxy;
+pub mod trace;
+pub mod usage;
+pub mod verdict;
+pub mod windows;

@@ -1,4 +1,2 @@
-//! Entry point.
-#![forbid(unsafe_code)]
-
+//! placeholder
 fn main() {}

@@ -1,0 +1,352 @@
+//! Reads experiment files, and refuses bad ones with file, line and key.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::{Effect, Expect, Experiment, MIN_PHASE_S};
+
+/// Why a file is refused: `experiments/x.toml:12: unknown field ...`.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}{}: {message}", .file.display(), .line.map(|line| format!(":{line}")).unwrap_or_default())]
+pub struct BadFile {
+    /// The file as it was named.
+    pub file: PathBuf,
+    /// Counted from 1, where a line can be told.
+    pub line: Option<usize>,
+    /// Names the key and says what would be right.
+    pub message: String,
+}
+
+/// Reads and checks one experiment file.
+pub fn read(file: &Path) -> Result<Experiment, BadFile> {
+    let text = std::fs::read_to_string(file).map_err(|error| BadFile {
+        file: file.to_owned(),
+        line: None,
+        message: format!(
+            "cannot be read: {error}; `chitram-chaos list` shows the experiments there are"
+        ),
+    })?;
+    parse(file, &text)
+}
+
+/// Checks the text of an experiment file; `file` is only for the message.
+pub fn parse(file: &Path, text: &str) -> Result<Experiment, BadFile> {
+    let experiment: Experiment = toml::from_str(text).map_err(|error| BadFile {
+        file: file.to_owned(),
+        line: line_of(text, &error),
+        message: error.message().to_owned(),
+    })?;
+    check(&experiment).map_err(|(key, message)| BadFile {
+        file: file.to_owned(),
+        line: text
+            .lines()
+            .position(|line| is_key(line, key))
+            .map(|index| index + 1),
+        message: format!("`{key}` {message}"),
+    })?;
+    Ok(experiment)
+}
+
+/// The line of a parse error. Inside a table that is chosen by its `kind` the parser only knows where the table begins,
+/// so an unknown key is looked for from there.
+fn line_of(text: &str, error: &toml::de::Error) -> Option<usize> {
+    let begin = error.span()?.start.min(text.len());
+    let first = text.as_bytes()[..begin]
+        .iter()
+        .filter(|byte| **byte == b'\n')
+        .count();
+    let unknown = error
+        .message()
+        .strip_prefix("unknown field `")
+        .and_then(|rest| rest.split('`').next());
+    let exact = unknown.and_then(|key| {
+        text.lines()
+            .enumerate()
+            .skip(first)
+            .find(|(_, line)| is_key(line, key))
+            .map(|(index, _)| index)
+    });
+    Some(exact.unwrap_or(first) + 1)
+}
+
+/// Whether the line sets this key or opens the table of this name.
+fn is_key(line: &str, key: &str) -> bool {
+    let line = line.trim_start().trim_start_matches('[');
+    line.strip_prefix(key)
+        .is_some_and(|rest| rest.trim_start().starts_with(['=', ']', '.']))
+}
+
+/// The key that is wrong, and the rest of the sentence.
+type Objection = (&'static str, String);
+
+fn check(experiment: &Experiment) -> Result<(), Objection> {
+    if !is_label(&experiment.name) {
+        return Err((
+            "name",
+            format!("is {:?}; use 1 to 64 of a-z, 0-9 and `-`", experiment.name),
+        ));
+    }
+    if !is_label(&experiment.load.plan) {
+        return Err((
+            "plan",
+            "is a plan's name without folder and `.toml`, such as \"browse\"".into(),
+        ));
+    }
+    let phases = &experiment.phases;
+    check_between("warm_up_s", phases.warm_up_s, 0, 600)?;
+    check_between("baseline_s", phases.baseline_s, MIN_PHASE_S, 3600)?;
+    check_between("fault_s", phases.fault_s, MIN_PHASE_S, 3600)?;
+    check_between("within_s", experiment.recovery.within_s, 1, 600)?;
+    check_share("error_ratio", experiment.guardrails.error_ratio)?;
+    check_share("first_error_share", experiment.detection.first_error_share)?;
+    if let Some(fault) = &experiment.fault {
+        check_effect(&fault.effect)?;
+    }
+    if experiment.expect.is_empty() {
+        return Err((
+            "expect",
+            "is empty; an experiment that expects nothing cannot fail".into(),
+        ));
+    }
+    experiment
+        .expect
+        .iter()
+        .try_for_each(|expect| check_expect(expect, experiment.fault.is_some()))
+}
+
+fn check_effect(effect: &Effect) -> Result<(), Objection> {
+    match *effect {
+        Effect::Latency {
+            latency_ms,
+            jitter_ms,
+            toxicity,
+            ..
+        } => {
+            check_between("latency_ms", latency_ms, 1, 600_000)?;
+            if jitter_ms > latency_ms {
+                return Err((
+                    "jitter_ms",
+                    format!("is {jitter_ms}, more than `latency_ms`; a delay can't be negative"),
+                ));
+            }
+            check_share("toxicity", Some(toxicity))
+        }
+        Effect::Timeout {
+            timeout_ms,
+            toxicity,
+            ..
+        }
+        | Effect::ResetPeer {
+            timeout_ms,
+            toxicity,
+            ..
+        } => {
+            check_between("timeout_ms", timeout_ms, 0, 600_000)?;
+            check_share("toxicity", Some(toxicity))
+        }
+        Effect::Down {} => Ok(()),
+    }
+}
+
+fn check_expect(expect: &Expect, has_fault: bool) -> Result<(), Objection> {
+    let routes = expect.routes();
+    if routes.is_empty() && !matches!(expect, Expect::Steady {}) {
+        return Err((
+            "routes",
+            "is empty; name at least one route of the plan".into(),
+        ));
+    }
+    let mut seen = BTreeSet::new();
+    if let Some(twice) = routes.iter().find(|route| !seen.insert(route.as_str())) {
+        return Err(("routes", format!("names {twice:?} twice")));
+    }
+    if !has_fault && expect.is_change() {
+        return Err((
+            "expect",
+            "expects a change, but there is no `[fault]`".into(),
+        ));
+    }
+    match expect {
+        Expect::Attributed { min_share, .. } => check_share("min_share", Some(*min_share)),
+        Expect::FailsFast { status, .. } => check_between("status", u64::from(*status), 400, 599),
+        _ => Ok(()),
+    }
+}
+
+fn check_between(key: &'static str, value: u64, least: u64, most: u64) -> Result<(), Objection> {
+    if (least..=most).contains(&value) {
+        Ok(())
+    } else {
+        Err((key, format!("is {value}; use {least} to {most}")))
+    }
+}
+
+fn check_share(key: &'static str, share: Option<f64>) -> Result<(), Objection> {
+    match share {
+        Some(share) if !(share > 0.0 && share <= 1.0) => {
+            Err((key, format!("is {share}; use a share above 0, at most 1")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether the text can be a `run.id`, an `experiment.id` and a file's stem.
+pub fn is_label(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+name = "x"
+title = "t"
+promise = "p"
+
+[load]
+plan = "browse"
+
+[fault]
+proxy = "store"
+protocol = "http"
+
+[fault.effect]
+kind = "latency"
+latency_ms = 100
+
+[[expect]]
+kind = "unchanged"
+routes = ["list"]
+"#;
+
+    fn refusal(from: &str, to: &str) -> String {
+        assert!(GOOD.contains(from), "the fixture has no {from:?}");
+        let text = GOOD.replacen(from, to, 1);
+        parse(Path::new("x.toml"), &text)
+            .expect_err("accepted")
+            .to_string()
+    }
+
+    #[test]
+    fn a_file_with_only_the_required_keys_gets_the_documented_defaults() {
+        let experiment = parse(Path::new("x.toml"), GOOD).expect("accepted");
+        assert_eq!(experiment.phases.warm_up_s, 5);
+        assert_eq!(
+            (experiment.phases.baseline_s, experiment.phases.fault_s),
+            (12, 12)
+        );
+        assert_eq!(experiment.recovery.within_s, 10);
+        assert_eq!(experiment.expect_verdict, crate::verdict::Verdict::Pass);
+        assert_eq!(experiment.fault.expect("a fault").dependency(), "store");
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_file_line_and_key() {
+        let said = refusal("title = \"t\"", "titel = \"t\"");
+        assert!(
+            said.starts_with("x.toml:3: unknown field `titel`"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn an_unknown_key_inside_an_effect_is_found_on_its_own_line() {
+        let said = refusal("latency_ms = 100", "latency_ms = 100\njiter_ms = 5");
+        assert!(
+            said.starts_with("x.toml:16: unknown field `jiter_ms`"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn an_unknown_key_inside_an_expectation_is_found_on_its_own_line() {
+        let said = refusal("routes = [\"list\"]", "routes = [\"list\"]\np95 = 5");
+        assert!(said.starts_with("x.toml:20: unknown field `p95`"), "{said}");
+    }
+
+    #[test]
+    fn values_that_cannot_work_are_refused_by_key_and_line() {
+        for (from, to, line, key) in [
+            ("name = \"x\"", "name = \"X y\"", 2, "name"),
+            ("latency_ms = 100", "latency_ms = 0", 15, "latency_ms"),
+            (
+                "latency_ms = 100",
+                "latency_ms = 100\njitter_ms = 101",
+                16,
+                "jitter_ms",
+            ),
+            (
+                "latency_ms = 100",
+                "latency_ms = 100\ntoxicity = 0.0",
+                16,
+                "toxicity",
+            ),
+            ("[load]", "[phases]\nfault_s = 11\n[load]", 7, "fault_s"),
+            (
+                "[load]",
+                "[guardrails]\nerror_ratio = 1.5\n[load]",
+                7,
+                "error_ratio",
+            ),
+            ("routes = [\"list\"]", "routes = []", 19, "routes"),
+            (
+                "routes = [\"list\"]",
+                "routes = [\"list\", \"list\"]",
+                19,
+                "routes",
+            ),
+        ] {
+            let said = refusal(from, to);
+            assert!(
+                said.starts_with(&format!("x.toml:{line}: `{key}` ")),
+                "{to}: {said}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_kind_of_fault_that_does_not_exist_is_refused_with_those_that_do() {
+        let said = refusal("kind = \"latency\"", "kind = \"lag\"");
+        assert!(
+            said.contains("lag") && said.contains("latency") && said.contains("reset_peer"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn an_expected_change_without_a_fault_is_refused() {
+        let text = r#"
+name = "x"
+title = "t"
+promise = "p"
+load = { plan = "browse" }
+[[expect]]
+kind = "attributed"
+routes = ["list"]
+min_share = 0.8
+"#;
+        let said = parse(Path::new("x.toml"), text)
+            .expect_err("accepted")
+            .to_string();
+        assert!(said.contains("no `[fault]`"), "{said}");
+    }
+
+    #[test]
+    fn the_experiments_of_this_repository_are_valid() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
+        let mut names: Vec<String> = std::fs::read_dir(folder)
+            .expect("the folder of experiments")
+            .map(|entry| {
+                read(&entry.expect("an entry").path())
+                    .expect("a valid file")
+                    .name
+            })
+            .collect();
+        names.sort();
+        assert_eq!(names, ["control", "store-blackhole", "store-slow"]);
+    }
+}

@@ -1,0 +1,125 @@
+//! Whether anything may be concluded: a steady baseline, a fault that was proven, a generator that sent what it should,
+//! and processes that had a CPU when they needed one.
+
+use report::model::{Expectation, Outcome};
+
+use crate::definition::Experiment;
+use crate::evidence::Evidence;
+use crate::figures::percent;
+use crate::phases::{Phase, Span};
+use crate::usage;
+use crate::verdict::{Finding, Verdict};
+use crate::windows::Recovered;
+
+/// Of the arrivals of a phase, so large a share may be lost by the generator.
+const MAX_LOST: f64 = 0.02;
+
+pub(super) fn findings(
+    experiment: &Experiment,
+    evidence: &Evidence,
+    expectations: &[Expectation],
+    recovered: Option<Recovered>,
+    require_all: bool,
+) -> Vec<Finding> {
+    let mut reasons: Vec<String> = Vec::new();
+    if let Some(Err(unstable)) = &evidence.baseline {
+        reasons.push(unstable.clone());
+    }
+    if let Some(Err(unproven)) = &evidence.injection {
+        reasons.push(unproven.clone());
+    }
+    for phase in [Phase::Baseline, Phase::Fault] {
+        let Some(span) = evidence.span(phase).filter(|span| span.to > span.from) else {
+            continue;
+        };
+        let place = place(phase, experiment);
+        reasons.extend(under_delivered(evidence, span).map(|why| format!("{place}, {why}")));
+        let broke = expectations
+            .iter()
+            .any(|expectation| expectation.outcome == Outcome::Broke);
+        reasons.extend(starved(evidence, span, broke).map(|why| format!("{place}, {why}")));
+    }
+    if require_all {
+        let unmeasured = expectations
+            .iter()
+            .filter(|expectation| expectation.outcome == Outcome::NotMeasured);
+        reasons.extend(
+            unmeasured.map(|e| format!("not measured, but required: {} ({})", e.expected, e.seen)),
+        );
+    }
+    let mut findings: Vec<Finding> = reasons
+        .into_iter()
+        .map(|reason| Finding::new(Verdict::Inconclusive, reason))
+        .collect();
+    findings.extend(not_recovered(experiment, evidence, recovered));
+    findings
+}
+
+fn place(phase: Phase, experiment: &Experiment) -> &'static str {
+    match (phase, &experiment.fault) {
+        (Phase::Baseline, _) => "in the baseline",
+        (_, Some(_)) => "during the fault",
+        (_, None) => "during the observation",
+    }
+}
+
+fn under_delivered(evidence: &Evidence, span: Span) -> Option<String> {
+    let seconds = evidence
+        .seconds
+        .iter()
+        .filter(|second| span.contains(second.from));
+    let (due, lost) = seconds.fold((0, 0), |(due, lost), second| {
+        (due + second.due, lost + second.lost)
+    });
+    let share = lost as f64 / (due as f64).max(1.0);
+    (share > MAX_LOST).then(|| {
+        format!(
+            "the load generator lost {lost} of {due} arrivals ({}, more than {})",
+            percent(share),
+            percent(MAX_LOST)
+        )
+    })
+}
+
+/// Starvation over a whole phase spoils it. That of a single window only matters when something broke: then the fault
+/// can't be told from the starvation, while a promise that held in spite of it held.
+fn starved(evidence: &Evidence, span: Span, broke: bool) -> Option<String> {
+    usage::starved(&evidence.usage, span).or_else(|| {
+        let width = evidence.steady()?.window_s * 1_000_000;
+        let mut windows = (span.from..span.to)
+            .step_by(width as usize)
+            .map(|from| Span {
+                from,
+                to: from + width,
+            });
+        broke
+            .then(|| windows.find_map(|window| usage::starved(&evidence.usage, window)))
+            .flatten()
+    })
+}
+
+/// Service that did not return; unless something was starved meanwhile, so that nobody knows.
+fn not_recovered(
+    experiment: &Experiment,
+    evidence: &Evidence,
+    recovered: Option<Recovered>,
+) -> Option<Finding> {
+    let lifted = evidence.marks.lifted?;
+    if recovered.is_some() || !evidence.recovery_watched || experiment.fault.is_none() {
+        return None;
+    }
+    let span = Span {
+        from: lifted,
+        to: evidence.end(),
+    };
+    Some(match usage::starved(&evidence.usage, span) {
+        Some(why) => Finding::new(Verdict::Inconclusive, format!("during the recovery, {why}")),
+        None => Finding::new(
+            Verdict::NotRecovered,
+            format!(
+                "no three windows in a row that begin within {} s of the lift were in the baseline band",
+                experiment.recovery.within_s
+            ),
+        ),
+    })
+}
