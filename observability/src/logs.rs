@@ -46,7 +46,7 @@ pub(crate) fn set_filter(text: &str) -> Result<(), SetFilterError> {
     let control = CONTROL.get().ok_or(SetFilterError::NotInitialised)?;
     let filter = parse(text)?;
     (control.replace)(filter).map_err(|_| SetFilterError::NotInitialised)?;
-    *control.text.write().unwrap_or_else(PoisonError::into_inner) = text.to_owned();
+    text.clone_into(&mut control.text.write().unwrap_or_else(PoisonError::into_inner));
     Ok(())
 }
 

@@ -91,7 +91,7 @@ impl Desc {
 }
 
 /// Handle on one counter series. Cloning shares the series.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Counter(metrics::Counter);
 
 impl Counter {
@@ -107,7 +107,7 @@ impl Counter {
 }
 
 /// Handle on one gauge series. Cloning shares the series.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Gauge(metrics::Gauge);
 
 impl Gauge {
@@ -135,6 +135,7 @@ impl Gauge {
 }
 
 /// Holds a gauge one higher. See [`Gauge::guard`].
+#[derive(Debug)]
 pub struct GaugeGuard(Gauge);
 
 impl Drop for GaugeGuard {
@@ -144,7 +145,7 @@ impl Drop for GaugeGuard {
 }
 
 /// Handle on one histogram series. Cloning shares the series.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Histogram(metrics::Histogram);
 
 impl Histogram {

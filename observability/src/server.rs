@@ -40,8 +40,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// An HTTP/2 peer that does not answer a ping for this long is gone.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
-/// Largest sum of a request's header fields.
+/// Largest sum of a request's header fields in HTTP/2.
 const HEADER_BYTES: u32 = 16 * 1024;
+/// An HTTP/1 connection's buffer, and with it the largest header.
+const BUFFER_BYTES: usize = 64 * 1024;
 
 /// Bounds of one listener.
 #[derive(Debug, Clone)]
@@ -231,7 +233,8 @@ fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_read_timeout);
+        .header_read_timeout(limits.header_read_timeout)
+        .max_buf_size(BUFFER_BYTES);
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -243,6 +246,7 @@ fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "in tests a panic is the answer")]
 mod tests {
     use super::*;
 

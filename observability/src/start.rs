@@ -115,11 +115,12 @@ impl Guard {
     pub async fn shutdown(self, deadline: Duration) {
         let start = Instant::now();
         self.upkeep.abort();
-        // Flushing blocks. A provider that overruns its deadline is left behind: nobody waits for it.
+        // A collector that is gone must not cost the lines, which need none.
+        let for_spans = deadline.mul_f64(0.8);
         let provider = self.provider;
-        let spans = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(deadline));
-        // Lines need no collector, so some time is always left for them.
-        let _ = tokio::time::timeout(deadline.mul_f64(0.8), spans).await;
+        // Flushing blocks.
+        let spans = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(for_spans));
+        let _ = tokio::time::timeout(for_spans, spans).await;
         if let Some(writer) = self.writer {
             let left = deadline.saturating_sub(start.elapsed());
             let _ = tokio::task::spawn_blocking(move || writer.flush(left)).await;

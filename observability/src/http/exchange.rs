@@ -126,7 +126,7 @@ impl Exchange {
             info!(
                 http.request.method = self.route.method,
                 url.path = self.uri.path(),
-                http.route = self.route.route,
+                http.route = self.route.label,
                 http.response.status_code = status,
                 http.response.body.bytes = self.bytes,
                 event.duration = nanoseconds,
@@ -191,7 +191,7 @@ fn adopt(span: &Span, request: &Request) {
         // Without a subscriber, or with one that leaves this span out, there is no trace to continue.
         Ok(()) | Err(SetParentError::LayerNotFound | SetParentError::SpanDisabled) => {}
         Err(error @ SetParentError::AlreadyStarted) => {
-            debug!(error.message = %error, "trace not continued")
+            debug!(error.message = %error, "trace not continued");
         }
     }
 }

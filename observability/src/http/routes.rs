@@ -121,7 +121,7 @@ pub(super) struct Route {
     /// Label value, of a closed set.
     pub(super) method: &'static str,
     /// Label value: the template, or `unmatched`.
-    pub(super) route: &'static str,
+    pub(super) label: &'static str,
     /// `{METHOD} {route}`, or the method alone where no route is known.
     pub(super) span_name: String,
     registry: Registry,
@@ -168,7 +168,7 @@ impl Route {
         };
         Self {
             method,
-            route,
+            label: route,
             span_name,
             registry: registry.clone(),
             active: None,
@@ -180,7 +180,7 @@ impl Route {
 
     /// The template, unless no route matched.
     pub(super) fn template(&self) -> Option<&'static str> {
-        (self.route != UNMATCHED).then_some(self.route)
+        (self.label != UNMATCHED).then_some(self.label)
     }
 
     /// Counts one request as active until the guard is dropped.
@@ -208,7 +208,7 @@ impl Route {
             let status = outcome.0;
             warn!(
                 http.request.method = self.method,
-                http.route = self.route,
+                http.route = self.label,
                 http.response.status_code = status,
                 "status is not declared for this route"
             );
@@ -219,7 +219,7 @@ impl Route {
     fn histogram(&self, (status, failure): Outcome) -> Histogram {
         let labels = [
             ("http_request_method", self.method),
-            ("http_route", self.route),
+            ("http_route", self.label),
             ("http_response_status_code", &*status.to_string()),
             (
                 "error_type",
@@ -234,7 +234,7 @@ impl Route {
             &ACTIVE,
             &[
                 ("http_request_method", self.method),
-                ("http_route", self.route),
+                ("http_route", self.label),
             ],
         )
     }

@@ -163,7 +163,7 @@ impl Line {
         }
         for key in BAGGAGE_KEYS {
             if let Some(value) = context.baggage().get(key) {
-                self.text(&label(key), &value.as_str());
+                self.text(&label(key), value.as_str());
             }
         }
     }

@@ -124,6 +124,7 @@ fn write(lines: &Receiver<Message>, mut output: impl Write, lost: &Counter) {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "in tests a panic is the answer")]
 mod tests {
     use std::sync::Condvar;
 
@@ -132,11 +133,17 @@ mod tests {
 
     /// An output that nobody reads until `release`.
     #[derive(Clone, Default)]
-    struct Stuck(Arc<(Mutex<(bool, Vec<u8>)>, Condvar)>);
+    struct Stuck(Arc<(Mutex<Output>, Condvar)>);
+
+    #[derive(Default)]
+    struct Output {
+        released: bool,
+        written: Vec<u8>,
+    }
 
     impl Stuck {
         fn release(&self) {
-            self.0.0.lock().unwrap().0 = true;
+            self.0.0.lock().unwrap().released = true;
             self.0.1.notify_all();
         }
     }
@@ -146,9 +153,9 @@ mod tests {
             let mut state = self
                 .0
                 .1
-                .wait_while(self.0.0.lock().unwrap(), |state| !state.0)
+                .wait_while(self.0.0.lock().unwrap(), |state| !state.released)
                 .unwrap();
-            state.1.extend_from_slice(bytes);
+            state.written.extend_from_slice(bytes);
             Ok(bytes.len())
         }
 
@@ -171,8 +178,8 @@ mod tests {
             .unwrap();
         assert!(dropped > 0.0);
         output.release();
-        writer.flush(Duration::from_secs(60));
-        let written = output.0.0.lock().unwrap().1.len() / "line\n".len();
+        writer.flush(Duration::from_mins(1));
+        let written = output.0.0.lock().unwrap().written.len() / "line\n".len();
         assert_eq!(written + dropped as usize, put);
     }
 
@@ -183,7 +190,7 @@ mod tests {
         let writer = Writer::start(output.clone(), &registry).unwrap();
         writer.put(b"line\n".to_vec());
         writer.flush(Duration::from_millis(20));
-        assert!(output.0.0.lock().unwrap().1.is_empty());
+        assert!(output.0.0.lock().unwrap().written.is_empty());
         output.release();
     }
 }

@@ -1,6 +1,7 @@
 //! The registry: series by declaration, rendered as Prometheus text.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use metrics::{Key, KeyName, Label, Level, Metadata, Recorder, SharedString};
@@ -19,7 +20,7 @@ const BUILD_INFO: Desc = Desc::gauge(
 ///
 /// Each app, and each test, makes its own, so that nothing is counted twice. Handles are made once, when the app is
 /// built, and kept: making one takes a lock.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Registry {
     inner: Arc<Mutex<Inner>>,
 }
@@ -165,6 +166,15 @@ impl Inner {
                 self.recorders.len() - 1
             });
         &self.recorders[index].1
+    }
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_list()
+            .entries(self.declared.keys())
+            .finish()
     }
 }
 

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::future::pending;
 use std::io;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -27,6 +28,7 @@ const ROUTES: &[RouteSpec] = &[
     crate::support::get("/fails", &[500]),
     crate::support::get("/hangs", &[200]),
     crate::support::get("/stream", &[200]),
+    crate::support::get("/slow", &[200]),
     crate::support::get("/breaks", &[200]),
     crate::support::get("/fixed", &[200]),
     crate::support::get("/unchanged", &[304]),
@@ -59,7 +61,16 @@ fn app(registry: &Registry) -> Router {
             .chain(stream::pending());
         ([(header::CONTENT_LENGTH, "5")], Body::from_stream(chunks))
     };
+    let slow = || {
+        let fetch = async { tokio::time::sleep(Duration::from_millis(1100)).await };
+        let chunk = async {
+            scope::stage("fetch", fetch).await;
+            Ok::<_, Infallible>(Bytes::from_static(b"late"))
+        };
+        Body::from_stream(stream::once(chunk))
+    };
     Router::new()
+        .route("/slow", get(async move || slow()))
         .route("/items/{id}", get(async || "item"))
         .route("/items", post(async || StatusCode::CREATED))
         .route("/fails", get(fails))
@@ -328,6 +339,32 @@ async fn a_failed_request_says_where_its_time_went() {
             "{step}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_slow_body_counts_and_says_where_its_time_went() {
+    let telemetry = capture();
+    let (server, registry) = start().await;
+    assert!(server.get("/slow").await.body().contains("late"));
+    until_counted(&registry, "/slow", "200").await;
+    let line = telemetry.line("request").unwrap();
+    assert!(line["event.duration"].as_u64().unwrap() >= 1_100_000_000);
+    assert!(
+        line["labels.stages"]
+            .as_str()
+            .unwrap()
+            .starts_with("fetch=1"),
+        "{line}"
+    );
+    let bucket = [
+        ("http_route", "/slow"),
+        ("http_response_status_code", "200"),
+        ("le", "1"),
+    ];
+    assert_eq!(
+        scrape(&registry).value("http_server_request_duration_seconds_bucket", &bucket),
+        Some(0.0)
+    );
 }
 
 #[tokio::test]

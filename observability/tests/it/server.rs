@@ -29,10 +29,8 @@ fn app(release: &watch::Receiver<bool>) -> Router {
         .route("/peer", get(peer))
 }
 
-fn in_use(registry: &observability::Registry) -> f64 {
-    scrape(registry)
-        .value("chitram_connections_in_use", &[("listener", "api")])
-        .unwrap_or(-1.0)
+fn in_use(registry: &observability::Registry) -> Option<f64> {
+    scrape(registry).value("chitram_connections_in_use", &[("listener", "api")])
 }
 
 async fn ask(server: &Server) -> TcpStream {
@@ -63,9 +61,9 @@ async fn a_connection_over_the_cap_waits_for_a_place() {
         ..Limits::new("api")
     };
     let server = Server::with_limits(app(&held), &registry, limits).await;
-    let mut served = [ask(&server).await, ask(&server).await];
+    let mut clients = [ask(&server).await, ask(&server).await];
     eventually("both are served", || {
-        (in_use(&registry) == 2.0).then_some(())
+        (in_use(&registry) == Some(2.0)).then_some(())
     })
     .await;
     let mut third = server.connect().await;
@@ -78,17 +76,17 @@ async fn a_connection_over_the_cap_waits_for_a_place() {
         early.is_err(),
         "the third connection was served beyond the cap"
     );
-    assert_eq!(in_use(&registry), 2.0);
+    assert_eq!(in_use(&registry), Some(2.0));
     assert_eq!(
         scrape(&registry).value("chitram_connections_limit", &[("listener", "api")]),
         Some(2.0)
     );
     release.send(true).unwrap();
-    served[0].shutdown().await.unwrap();
+    clients[0].shutdown().await.unwrap();
     assert!(read_to_end(&mut third).await.starts_with("HTTP/1.1 200"));
-    drop(served);
+    drop(clients);
     eventually("all places are free", || {
-        (in_use(&registry) == 0.0).then_some(())
+        (in_use(&registry) == Some(0.0)).then_some(())
     })
     .await;
 }
@@ -112,7 +110,7 @@ async fn a_client_that_dribbles_its_header_is_closed() {
         let answer = read_to_end(&mut stream).await;
         assert!(!answer.contains("200 OK"), "{start:?}: {answer}");
         eventually("its place is free", || {
-            (in_use(&registry) == 0.0).then_some(())
+            (in_use(&registry) == Some(0.0)).then_some(())
         })
         .await;
     }
@@ -150,7 +148,10 @@ async fn a_stop_lets_requests_under_way_finish_and_takes_no_new_ones() {
     )
     .await;
     let mut under_way = ask(&server).await;
-    eventually("it is served", || (in_use(&registry) == 1.0).then_some(())).await;
+    eventually("it is served", || {
+        (in_use(&registry) == Some(1.0)).then_some(())
+    })
+    .await;
     server.stop.cancel();
     let address = server.address;
     let refused = async {
@@ -167,7 +168,7 @@ async fn a_stop_lets_requests_under_way_finish_and_takes_no_new_ones() {
         .unwrap()
         .unwrap()
         .unwrap();
-    assert_eq!(in_use(&registry), 0.0);
+    assert_eq!(in_use(&registry), Some(0.0));
 }
 
 #[tokio::test]
@@ -184,7 +185,10 @@ async fn a_stop_closes_what_outlasts_the_drain() {
     )
     .await;
     let mut under_way = ask(&server).await;
-    eventually("it is served", || (in_use(&registry) == 1.0).then_some(())).await;
+    eventually("it is served", || {
+        (in_use(&registry) == Some(1.0)).then_some(())
+    })
+    .await;
     server.stop.cancel();
     assert_eq!(read_to_end(&mut under_way).await, "");
     tokio::time::timeout(DEADLINE, server.running)

@@ -236,7 +236,7 @@ async fn a_stored_traceparent_is_continued_or_linked_to() {
         assert_eq!(
             propagation::current_trace_id().as_ref(),
             Some(&sender.trace_id)
-        )
+        );
     });
     drop(first);
     let retry = info_span!(parent: None, "retry", otel.kind = "consumer");
