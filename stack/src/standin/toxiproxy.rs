@@ -56,7 +56,12 @@ impl Toxiproxy {
     /// Adds an enabled proxy that accepts on `listener` and dials `upstream` (`host:port`) for each connection.
     ///
     /// Disabled and enabled again, it binds the same address anew.
-    pub async fn add(&self, name: &str, listener: TcpListener, upstream: &str) -> Result<(), ApiError> {
+    pub async fn add(
+        &self,
+        name: &str,
+        listener: TcpListener,
+        upstream: &str,
+    ) -> Result<(), ApiError> {
         self.proxies.add_bound(name, listener, upstream).await
     }
 

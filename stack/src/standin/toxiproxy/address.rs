@@ -22,14 +22,25 @@ pub(super) async fn resolve(listen: &str) -> Result<SocketAddr, String> {
     if let Ok(address) = listen.parse() {
         return Ok(address);
     }
-    let (host, port) = listen.rsplit_once(':').ok_or_else(|| format!("address {listen}: missing port in address"))?;
-    let port: u16 = port.parse().map_err(|_| format!("address {listen}: invalid port"))?;
+    let (host, port) = listen
+        .rsplit_once(':')
+        .ok_or_else(|| format!("address {listen}: missing port in address"))?;
+    let port: u16 = port
+        .parse()
+        .map_err(|_| format!("address {listen}: invalid port"))?;
     if host.is_empty() {
         return Ok(SocketAddr::new(DEFAULT_HOST, port));
     }
-    let found = timeout(LOOKUP, lookup_host((host, port))).await.map_err(|_| format!("lookup {host}: timed out"))?;
-    let mut found: Vec<SocketAddr> = found.map_err(|_| format!("lookup {host}: no such host"))?.collect();
+    let found = timeout(LOOKUP, lookup_host((host, port)))
+        .await
+        .map_err(|_| format!("lookup {host}: timed out"))?;
+    let mut found: Vec<SocketAddr> = found
+        .map_err(|_| format!("lookup {host}: no such host"))?
+        .collect();
     // `localhost` means 127.0.0.1 for the real server too.
     found.sort_by_key(SocketAddr::is_ipv6);
-    found.first().copied().ok_or_else(|| format!("lookup {host}: no such host"))
+    found
+        .first()
+        .copied()
+        .ok_or_else(|| format!("lookup {host}: no such host"))
 }

@@ -33,11 +33,27 @@ pub(super) fn router(proxies: Arc<Collection>) -> Router {
     Router::new()
         .route("/version", route(get(version)))
         .route("/proxies", route(get(list_proxies).post(create_proxy)))
-        .route("/proxies/{proxy}", route(get(show_proxy).post(update_proxy).patch(update_proxy).delete(delete_proxy)))
-        .route("/proxies/{proxy}/toxics", route(get(list_toxics).post(create_toxic)))
+        .route(
+            "/proxies/{proxy}",
+            route(
+                get(show_proxy)
+                    .post(update_proxy)
+                    .patch(update_proxy)
+                    .delete(delete_proxy),
+            ),
+        )
+        .route(
+            "/proxies/{proxy}/toxics",
+            route(get(list_toxics).post(create_toxic)),
+        )
         .route(
             "/proxies/{proxy}/toxics/{toxic}",
-            route(get(show_toxic).post(update_toxic).patch(update_toxic).delete(delete_toxic)),
+            route(
+                get(show_toxic)
+                    .post(update_toxic)
+                    .patch(update_toxic)
+                    .delete(delete_toxic),
+            ),
         )
         .route("/populate", route(post(populate)))
         .route("/reset", route(post(reset)))
@@ -48,7 +64,9 @@ pub(super) fn router(proxies: Arc<Collection>) -> Router {
 
 /// A route answers its methods with a request id, others with 405 and none.
 fn route(methods: MethodRouter<Arc<Collection>>) -> MethodRouter<Arc<Collection>> {
-    methods.route_layer(middleware::from_fn(identify)).fallback(|| async { StatusCode::METHOD_NOT_ALLOWED })
+    methods
+        .route_layer(middleware::from_fn(identify))
+        .fallback(|| async { StatusCode::METHOD_NOT_ALLOWED })
 }
 
 /// Refuses browsers, whose pages could otherwise reach the API across origins, and numbers the answer.
@@ -70,12 +88,19 @@ async fn identify(request: Request, next: Next) -> Response {
 }
 
 /// Completes an operation even if the client hangs up: a proxy must not stay half changed.
-async fn complete<T: Send + 'static>(operation: impl Future<Output = T> + Send + 'static) -> Result<T, ApiError> {
-    tokio::spawn(operation).await.map_err(|error| ApiError::internal(error.to_string()))
+async fn complete<T: Send + 'static>(
+    operation: impl Future<Output = T> + Send + 'static,
+) -> Result<T, ApiError> {
+    tokio::spawn(operation)
+        .await
+        .map_err(|error| ApiError::internal(error.to_string()))
 }
 
 async fn version() -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/json;charset=utf-8")], format!("{{\"version\": \"{VERSION}\"}}\n"))
+    (
+        [(header::CONTENT_TYPE, "application/json;charset=utf-8")],
+        format!("{{\"version\": \"{VERSION}\"}}\n"),
+    )
 }
 
 async fn list_proxies(State(proxies): Proxies) -> impl IntoResponse {
@@ -88,7 +113,10 @@ async fn create_proxy(State(proxies): Proxies, body: Bytes) -> Result<impl IntoR
     Ok((StatusCode::CREATED, Json(proxy)))
 }
 
-async fn show_proxy(State(proxies): Proxies, Path(proxy): Path<String>) -> Result<impl IntoResponse, ApiError> {
+async fn show_proxy(
+    State(proxies): Proxies,
+    Path(proxy): Path<String>,
+) -> Result<impl IntoResponse, ApiError> {
     proxies.with(&proxy, |proxy| Ok(Json(proxy.view()))).await
 }
 
@@ -100,15 +128,23 @@ async fn update_proxy(
     // An unknown proxy is told before a bad body.
     proxies.with(&proxy, |_| Ok(())).await?;
     let body = json::first_value(&body)?;
-    complete(async move { proxies.update(&proxy, &body).await }).await?.map(Json)
+    complete(async move { proxies.update(&proxy, &body).await })
+        .await?
+        .map(Json)
 }
 
-async fn delete_proxy(State(proxies): Proxies, Path(proxy): Path<String>) -> Result<impl IntoResponse, ApiError> {
+async fn delete_proxy(
+    State(proxies): Proxies,
+    Path(proxy): Path<String>,
+) -> Result<impl IntoResponse, ApiError> {
     complete(async move { proxies.delete(&proxy).await }).await??;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn list_toxics(State(proxies): Proxies, Path(proxy): Path<String>) -> Result<impl IntoResponse, ApiError> {
+async fn list_toxics(
+    State(proxies): Proxies,
+    Path(proxy): Path<String>,
+) -> Result<impl IntoResponse, ApiError> {
     proxies.with(&proxy, |proxy| Ok(Json(proxy.toxics()))).await
 }
 
@@ -117,14 +153,20 @@ async fn create_toxic(
     Path(proxy): Path<String>,
     body: Bytes,
 ) -> Result<impl IntoResponse, ApiError> {
-    proxies.with(&proxy, |proxy| proxy.add_toxic(&json::first_value(&body)?).map(Json)).await
+    proxies
+        .with(&proxy, |proxy| {
+            proxy.add_toxic(&json::first_value(&body)?).map(Json)
+        })
+        .await
 }
 
 async fn show_toxic(
     State(proxies): Proxies,
     Path((proxy, toxic)): Path<(String, String)>,
 ) -> Result<impl IntoResponse, ApiError> {
-    proxies.with(&proxy, |proxy| proxy.toxic(&toxic).map(Json)).await
+    proxies
+        .with(&proxy, |proxy| proxy.toxic(&toxic).map(Json))
+        .await
 }
 
 async fn update_toxic(
@@ -135,7 +177,9 @@ async fn update_toxic(
     proxies
         .with(&proxy, |proxy| {
             proxy.toxic(&toxic)?;
-            proxy.update_toxic(&toxic, &json::first_value(&body)?).map(Json)
+            proxy
+                .update_toxic(&toxic, &json::first_value(&body)?)
+                .map(Json)
         })
         .await
 }
@@ -144,7 +188,9 @@ async fn delete_toxic(
     State(proxies): Proxies,
     Path((proxy, toxic)): Path<(String, String)>,
 ) -> Result<impl IntoResponse, ApiError> {
-    proxies.with(&proxy, |proxy| proxy.remove_toxic(&toxic)).await?;
+    proxies
+        .with(&proxy, |proxy| proxy.remove_toxic(&toxic))
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -154,11 +200,16 @@ async fn populate(State(proxies): Proxies, body: Bytes) -> Result<Response, ApiE
     let populated = complete(async move {
         match body {
             Ok(body) => proxies.populate(&body).await,
-            Err(failure) => Populated { proxies: Vec::new(), failure: Some(failure) },
+            Err(failure) => Populated {
+                proxies: Vec::new(),
+                failure: Some(failure),
+            },
         }
     });
     let Populated { proxies, failure } = populated.await?;
-    let status = failure.as_ref().map_or(StatusCode::CREATED, ApiError::status);
+    let status = failure
+        .as_ref()
+        .map_or(StatusCode::CREATED, ApiError::status);
     // An empty list is null.
     let proxies = (!proxies.is_empty()).then_some(proxies);
     Ok((status, Json(PopulateAnswer { failure, proxies })).into_response())

@@ -18,19 +18,31 @@ pub struct ApiError {
 
 impl ApiError {
     fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { message: message.into(), status }
+        Self {
+            message: message.into(),
+            status,
+        }
     }
 
     pub(super) fn bad_body(cause: impl Display) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, format!("bad request body: {cause}"))
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            format!("bad request body: {cause}"),
+        )
     }
 
     pub(super) fn missing_field(field: impl Display) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, format!("missing required field: {field}"))
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            format!("missing required field: {field}"),
+        )
     }
 
     pub(super) fn invalid_stream() -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "stream was invalid, can be either upstream or downstream")
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "stream was invalid, can be either upstream or downstream",
+        )
     }
 
     pub(super) fn invalid_toxic_type() -> Self {
@@ -60,7 +72,10 @@ impl ApiError {
 
     /// A bound of this stand-in, which the real server does not have.
     pub(super) fn full(what: &str, limit: usize) -> Self {
-        Self::new(StatusCode::INSUFFICIENT_STORAGE, format!("no more than {limit} {what} fit: delete one first"))
+        Self::new(
+            StatusCode::INSUFFICIENT_STORAGE,
+            format!("no more than {limit} {what} fit: delete one first"),
+        )
     }
 
     /// A fault of this program.
@@ -83,8 +98,14 @@ impl IntoResponse for ApiError {
 /// A line of plain text that no browser may take for something else.
 pub(super) fn plain_text(status: StatusCode, line: &str) -> Response {
     let headers: [(HeaderName, HeaderValue); 2] = [
-        (header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8")),
-        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("text/plain; charset=utf-8"),
+        ),
+        (
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        ),
     ];
     (status, headers, format!("{line}\n")).into_response()
 }

@@ -82,7 +82,10 @@ struct Stage {
 impl Stage {
     /// Draws whether the toxic applies to this connection.
     fn draw(toxic: &Arc<Toxic>, now: Instant) -> Self {
-        Self { toxic: Arc::clone(toxic), flow: toxic.draw(now) }
+        Self {
+            toxic: Arc::clone(toxic),
+            flow: toxic.draw(now),
+        }
     }
 }
 
@@ -96,7 +99,11 @@ pub(super) struct Chain {
 
 impl Chain {
     pub(super) fn new(toxics: &[Arc<Toxic>], now: Instant) -> Self {
-        let mut chain = Self { queues: VecDeque::from([Queue::default()]), stages: Vec::new(), newest: 0 };
+        let mut chain = Self {
+            queues: VecDeque::from([Queue::default()]),
+            stages: Vec::new(),
+            newest: 0,
+        };
         chain.sync(toxics, now);
         chain
     }
@@ -107,10 +114,14 @@ impl Chain {
         let current = |id| toxics.iter().find(|toxic| toxic.id == id);
         let known: Vec<u64> = self.stages.iter().map(|stage| stage.toxic.id).collect();
         for id in known {
-            let Some(index) = self.stages.iter().position(|stage| stage.toxic.id == id) else { continue };
+            let Some(index) = self.stages.iter().position(|stage| stage.toxic.id == id) else {
+                continue;
+            };
             match current(id) {
                 None => self.remove(index, now),
-                Some(toxic) if toxic.revision != self.stages[index].toxic.revision => self.redraw(index, toxic, now),
+                Some(toxic) if toxic.revision != self.stages[index].toxic.revision => {
+                    self.redraw(index, toxic, now)
+                }
                 Some(_) => {}
             }
         }
@@ -164,7 +175,11 @@ impl Chain {
     /// Whether the source should be read while `leaving` bytes wait for the sink. Without toxics nothing is read ahead.
     pub(super) fn wants_data(&self, leaving: usize) -> bool {
         let held = leaving + self.queues.iter().map(|queue| queue.cost).sum::<usize>();
-        let room = if self.stages.is_empty() { held == 0 } else { held < CAPACITY };
+        let room = if self.stages.is_empty() {
+            held == 0
+        } else {
+            held < CAPACITY
+        };
         room && !self.queues[0].ended
     }
 

@@ -29,7 +29,12 @@ pub(super) struct Populated {
 
 impl Collection {
     /// Adds an enabled proxy on a listener that is bound already.
-    pub(super) async fn add_bound(&self, name: &str, listener: TcpListener, upstream: &str) -> Result<(), ApiError> {
+    pub(super) async fn add_bound(
+        &self,
+        name: &str,
+        listener: TcpListener,
+        upstream: &str,
+    ) -> Result<(), ApiError> {
         let mut proxies = self.proxies.lock().await;
         refuse_duplicate(&proxies, name)?;
         refuse_too_many(&proxies, name)?;
@@ -52,17 +57,25 @@ impl Collection {
     pub(super) async fn populate(&self, body: &Value) -> Populated {
         let mut views = Vec::new();
         let failure = self.populate_into(&mut views, body).await.err();
-        Populated { proxies: views, failure }
+        Populated {
+            proxies: views,
+            failure,
+        }
     }
 
-    async fn populate_into(&self, views: &mut Vec<ProxyView>, body: &Value) -> Result<(), ApiError> {
+    async fn populate_into(
+        &self,
+        views: &mut Vec<ProxyView>,
+        body: &Value,
+    ) -> Result<(), ApiError> {
         let list = match body {
             Value::Null => &Vec::new(),
             Value::Array(list) => list,
             _ => return Err(ApiError::bad_body("a list of proxies is needed")),
         };
         let numbered = list.iter().zip(1..);
-        let wanted = numbered.map(|(entry, number)| Wanted::parse(entry, &format!(" at proxy {number}")));
+        let wanted =
+            numbered.map(|(entry, number)| Wanted::parse(entry, &format!(" at proxy {number}")));
         let wanted = wanted.collect::<Result<Vec<Wanted>, ApiError>>()?;
         let mut proxies = self.proxies.lock().await;
         for proxy in wanted {
@@ -72,18 +85,31 @@ impl Collection {
     }
 
     pub(super) async fn list(&self) -> BTreeMap<String, ProxyView> {
-        self.proxies.lock().await.iter().map(|(name, proxy)| (name.clone(), proxy.view())).collect()
+        self.proxies
+            .lock()
+            .await
+            .iter()
+            .map(|(name, proxy)| (name.clone(), proxy.view()))
+            .collect()
     }
 
     /// Changes the addresses and the switch of a proxy. What `body` does not name stays.
     pub(super) async fn update(&self, name: &str, body: &Value) -> Result<ProxyView, ApiError> {
         let mut proxies = self.proxies.lock().await;
-        let proxy = proxies.get_mut(name).ok_or_else(ApiError::proxy_not_found)?;
+        let proxy = proxies
+            .get_mut(name)
+            .ok_or_else(ApiError::proxy_not_found)?;
         let fields = Object::of(body)?;
         fields.string("name")?;
-        let listen = fields.string("listen")?.unwrap_or_else(|| proxy.listen.clone());
-        let upstream = fields.string("upstream")?.unwrap_or_else(|| proxy.upstream.clone());
-        let enabled = fields.boolean("enabled")?.unwrap_or_else(|| proxy.is_enabled());
+        let listen = fields
+            .string("listen")?
+            .unwrap_or_else(|| proxy.listen.clone());
+        let upstream = fields
+            .string("upstream")?
+            .unwrap_or_else(|| proxy.upstream.clone());
+        let enabled = fields
+            .boolean("enabled")?
+            .unwrap_or_else(|| proxy.is_enabled());
         proxy.update(listen, upstream, enabled).await?;
         Ok(proxy.view())
     }
@@ -102,7 +128,11 @@ impl Collection {
         operation: impl FnOnce(&mut Proxy) -> Result<T, ApiError>,
     ) -> Result<T, ApiError> {
         let mut proxies = self.proxies.lock().await;
-        operation(proxies.get_mut(name).ok_or_else(ApiError::proxy_not_found)?)
+        operation(
+            proxies
+                .get_mut(name)
+                .ok_or_else(ApiError::proxy_not_found)?,
+        )
     }
 
     /// Enables every proxy and removes its toxics, up to the first that can't start.
@@ -141,7 +171,12 @@ impl Wanted {
         };
         let listen = fields.string("listen")?.unwrap_or_default();
         let enabled = fields.boolean("enabled")?.unwrap_or(true);
-        Ok(Self { name: required("name")?, listen, upstream: required("upstream")?, enabled })
+        Ok(Self {
+            name: required("name")?,
+            listen,
+            upstream: required("upstream")?,
+            enabled,
+        })
     }
 
     /// Starts it if it is to be enabled, and puts it under its name.
@@ -157,7 +192,10 @@ impl Wanted {
     }
 
     /// Leaves a proxy of that name alone that has these addresses; stops and replaces one that has others.
-    async fn put_if_other(self, proxies: &mut BTreeMap<String, Proxy>) -> Result<ProxyView, ApiError> {
+    async fn put_if_other(
+        self,
+        proxies: &mut BTreeMap<String, Proxy>,
+    ) -> Result<ProxyView, ApiError> {
         if let Some(existing) = proxies.get_mut(&self.name) {
             if !existing.differs(&self.listen, &self.upstream).await? {
                 return Ok(existing.view());
@@ -169,10 +207,18 @@ impl Wanted {
 }
 
 fn refuse_duplicate(proxies: &BTreeMap<String, Proxy>, name: &str) -> Result<(), ApiError> {
-    if proxies.contains_key(name) { Err(ApiError::proxy_exists()) } else { Ok(()) }
+    if proxies.contains_key(name) {
+        Err(ApiError::proxy_exists())
+    } else {
+        Ok(())
+    }
 }
 
 fn refuse_too_many(proxies: &BTreeMap<String, Proxy>, name: &str) -> Result<(), ApiError> {
     let full = proxies.len() >= MAX_PROXIES && !proxies.contains_key(name);
-    if full { Err(ApiError::full("proxies", MAX_PROXIES)) } else { Ok(()) }
+    if full {
+        Err(ApiError::full("proxies", MAX_PROXIES))
+    } else {
+        Ok(())
+    }
 }

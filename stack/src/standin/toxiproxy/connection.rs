@@ -49,7 +49,10 @@ pub(super) async fn run(client: TcpStream, upstream: String, toxics: watch::Rece
         toxics,
         source_closed: upstream_ended,
     };
-    tokio::join!(until_ended(upstream, upstream_ends), until_ended(downstream, downstream_ends));
+    tokio::join!(
+        until_ended(upstream, upstream_ends),
+        until_ended(downstream, downstream_ends)
+    );
 }
 
 /// Tells the opposite direction that its source is closed.
@@ -59,7 +62,9 @@ async fn until_ended(link: Link, ends: oneshot::Sender<()>) {
 }
 
 async fn dial(upstream: &str) -> io::Result<TcpStream> {
-    timeout(DIAL, TcpStream::connect(upstream)).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+    timeout(DIAL, TcpStream::connect(upstream))
+        .await
+        .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
 }
 
 fn prepare(client: &TcpStream, server: &TcpStream, reset: bool) -> io::Result<()> {
@@ -70,4 +75,24 @@ fn prepare(client: &TcpStream, server: &TcpStream, reset: bool) -> io::Result<()
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn both_sockets_have_nodelay_and_linger_only_under_a_reset() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        for reset in [false, true] {
+            let server = dial(&address).await.unwrap();
+            let (client, _) = listener.accept().await.unwrap();
+            prepare(&client, &server, reset).unwrap();
+            for socket in [client, server] {
+                assert!(socket.nodelay().unwrap());
+                assert_eq!(socket.linger().unwrap(), reset.then_some(Duration::ZERO));
+            }
+        }
+    }
 }

@@ -22,7 +22,10 @@ impl<'a> Object<'a> {
         match value {
             Value::Null => Ok(Self(None)),
             Value::Object(fields) => Ok(Self(Some(fields))),
-            other => Err(ApiError::bad_body(format_args!("found {}, an object is needed", kind(other)))),
+            other => Err(ApiError::bad_body(format_args!(
+                "found {}, an object is needed",
+                kind(other)
+            ))),
         }
     }
 
@@ -55,20 +58,40 @@ impl<'a> Object<'a> {
         }
     }
 
-    fn typed<T>(&self, name: &str, needed: &str, read: impl Fn(&Value) -> Option<T>) -> Result<Option<T>, ApiError> {
-        let Some(value) = self.field(name) else { return Ok(None) };
-        read(value).map(Some).ok_or_else(|| mismatch(name, value, needed))
+    fn typed<T>(
+        &self,
+        name: &str,
+        needed: &str,
+        read: impl Fn(&Value) -> Option<T>,
+    ) -> Result<Option<T>, ApiError> {
+        let Some(value) = self.field(name) else {
+            return Ok(None);
+        };
+        read(value)
+            .map(Some)
+            .ok_or_else(|| mismatch(name, value, needed))
     }
 
     fn field(&self, name: &str) -> Option<&'a Value> {
         let fields = self.0?;
-        let any_case = || fields.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value);
-        fields.get(name).or_else(any_case).filter(|value| !value.is_null())
+        let any_case = || {
+            fields
+                .iter()
+                .find(|(key, _)| key.eq_ignore_ascii_case(name))
+                .map(|(_, value)| value)
+        };
+        fields
+            .get(name)
+            .or_else(any_case)
+            .filter(|value| !value.is_null())
     }
 }
 
 fn mismatch(name: &str, found: &Value, needed: &str) -> ApiError {
-    ApiError::bad_body(format_args!("`{name}` is {}, {needed} is needed", kind(found)))
+    ApiError::bad_body(format_args!(
+        "`{name}` is {}, {needed} is needed",
+        kind(found)
+    ))
 }
 
 fn kind(value: &Value) -> String {

@@ -38,7 +38,13 @@ pub(super) struct Link {
 impl Link {
     /// Carries bytes until the stream ends, a toxic ends it, or a socket fails; then lets go of both sockets.
     pub(super) async fn run(self) {
-        let Self { direction, source, sink, mut toxics, mut source_closed } = self;
+        let Self {
+            direction,
+            source,
+            sink,
+            mut toxics,
+            mut source_closed,
+        } = self;
         let mut chain = Chain::new(toxics.borrow_and_update().along(direction), Instant::now());
         let mut source = Some(source);
         let mut sink = Sink(Some(sink));

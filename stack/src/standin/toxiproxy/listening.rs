@@ -26,10 +26,17 @@ pub(super) struct Listening {
 
 impl Listening {
     /// Accepts on `listener`, and dials `upstream` for each client.
-    pub(super) fn start(listener: TcpListener, upstream: String, toxics: watch::Receiver<Toxics>) -> Self {
+    pub(super) fn start(
+        listener: TcpListener,
+        upstream: String,
+        toxics: watch::Receiver<Toxics>,
+    ) -> Self {
         let stop = CancellationToken::new();
         let accepting = tokio::spawn(accept(listener, upstream, toxics, stop.clone()));
-        Self { stop: stop.drop_guard(), accepting }
+        Self {
+            stop: stop.drop_guard(),
+            accepting,
+        }
     }
 
     /// Closes the listener and every connection; all are closed when it returns.
@@ -40,7 +47,12 @@ impl Listening {
     }
 }
 
-async fn accept(listener: TcpListener, upstream: String, toxics: watch::Receiver<Toxics>, stop: CancellationToken) {
+async fn accept(
+    listener: TcpListener,
+    upstream: String,
+    toxics: watch::Receiver<Toxics>,
+    stop: CancellationToken,
+) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {

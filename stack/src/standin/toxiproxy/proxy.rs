@@ -46,7 +46,14 @@ impl Proxy {
     /// Disabled and without toxics.
     pub(super) fn new(name: String, listen: String, upstream: String) -> Self {
         let (toxics, _) = watch::channel(Toxics::default());
-        Self { name, listen, upstream, toxics, last_id: 0, listening: None }
+        Self {
+            name,
+            listen,
+            upstream,
+            toxics,
+            last_id: 0,
+            listening: None,
+        }
     }
 
     pub(super) fn is_enabled(&self) -> bool {
@@ -64,16 +71,26 @@ impl Proxy {
         if self.is_enabled() {
             return Ok(());
         }
-        let address = address::resolve(&self.listen).await.map_err(|cause| cannot_listen(&cause))?;
-        let listener = TcpListener::bind(address).await.map_err(|error| cannot_bind(address, &error))?;
+        let address = address::resolve(&self.listen)
+            .await
+            .map_err(|cause| cannot_listen(&cause))?;
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|error| cannot_bind(address, &error))?;
         self.start_on(listener)
     }
 
     /// Accepts on a listener that is bound already.
     pub(super) fn start_on(&mut self, listener: TcpListener) -> Result<(), ApiError> {
-        let address = listener.local_addr().map_err(|error| cannot_listen(&error.to_string()))?;
+        let address = listener
+            .local_addr()
+            .map_err(|error| cannot_listen(&error.to_string()))?;
         self.listen = address.to_string();
-        self.listening = Some(Listening::start(listener, self.upstream.clone(), self.toxics.subscribe()));
+        self.listening = Some(Listening::start(
+            listener,
+            self.upstream.clone(),
+            self.toxics.subscribe(),
+        ));
         Ok(())
     }
 
@@ -86,7 +103,12 @@ impl Proxy {
 
     /// Moves and switches the proxy. Another address closes its connections; one that can't be bound leaves it disabled
     /// with that address.
-    pub(super) async fn update(&mut self, listen: String, upstream: String, enabled: bool) -> Result<(), ApiError> {
+    pub(super) async fn update(
+        &mut self,
+        listen: String,
+        upstream: String,
+        enabled: bool,
+    ) -> Result<(), ApiError> {
         if self.differs(&listen, &upstream).await? {
             self.stop().await;
             self.listen = listen;
@@ -114,11 +136,19 @@ impl Proxy {
 /// Toxics.
 impl Proxy {
     pub(super) fn toxics(&self) -> Vec<Toxic> {
-        self.toxics.borrow().iter().map(|toxic| Toxic::clone(toxic)).collect()
+        self.toxics
+            .borrow()
+            .iter()
+            .map(|toxic| Toxic::clone(toxic))
+            .collect()
     }
 
     pub(super) fn toxic(&self, name: &str) -> Result<Toxic, ApiError> {
-        self.toxics.borrow().get(name).map(|toxic| Toxic::clone(toxic)).ok_or_else(ApiError::toxic_not_found)
+        self.toxics
+            .borrow()
+            .get(name)
+            .map(|toxic| Toxic::clone(toxic))
+            .ok_or_else(ApiError::toxic_not_found)
     }
 
     /// Adds the toxic that `body` describes, behind those of its direction.
@@ -133,7 +163,8 @@ impl Proxy {
         toxic.set_attributes(body)?;
         self.last_id += 1;
         toxic.id = self.last_id;
-        self.toxics.send_modify(|toxics| toxics.push(direction, toxic.clone()));
+        self.toxics
+            .send_modify(|toxics| toxics.push(direction, toxic.clone()));
         Ok(toxic)
     }
 

@@ -38,13 +38,29 @@ impl Toxic {
         let fields = Object::of(body)?;
         fields.object("attributes")?;
         let kind = fields.string("type")?.unwrap_or_default();
-        let stream = fields.string("stream")?.unwrap_or_else(|| "downstream".to_owned());
+        let stream = fields
+            .string("stream")?
+            .unwrap_or_else(|| "downstream".to_owned());
         let name = fields.string("name")?.unwrap_or_default();
         let toxicity = fields.float("toxicity")?.unwrap_or(1.0);
         let direction = Direction::parse(&stream).ok_or_else(ApiError::invalid_stream)?;
         let effect = Effect::of_type(&kind).ok_or_else(ApiError::invalid_toxic_type)?;
-        let name = if name.is_empty() { format!("{kind}_{stream}") } else { name };
-        Ok((direction, Self { id: 0, revision: 0, name, stream, toxicity, effect }))
+        let name = if name.is_empty() {
+            format!("{kind}_{stream}")
+        } else {
+            name
+        };
+        Ok((
+            direction,
+            Self {
+                id: 0,
+                revision: 0,
+                name,
+                stream,
+                toxicity,
+                effect,
+            },
+        ))
     }
 
     /// Sets the attributes that `body` names; the good ones even if others are bad.
@@ -55,13 +71,19 @@ impl Toxic {
     /// Sets what may be changed of a toxic: its attributes, then its toxicity.
     pub(super) fn update(&mut self, body: &Value) -> Result<(), ApiError> {
         self.set_attributes(body)?;
-        self.toxicity = Object::of(body)?.float("toxicity")?.unwrap_or(self.toxicity);
+        self.toxicity = Object::of(body)?
+            .float("toxicity")?
+            .unwrap_or(self.toxicity);
         Ok(())
     }
 
     /// Draws whether it applies to one connection, and starts the treatment of that.
     pub(super) fn draw(&self, now: Instant) -> Box<dyn Flow> {
-        if rand::random::<f32>() < self.toxicity { self.effect.flow(now) } else { Box::new(Untouched) }
+        if rand::random::<f32>() < self.toxicity {
+            self.effect.flow(now)
+        } else {
+            Box::new(Untouched)
+        }
     }
 }
 

@@ -100,9 +100,14 @@ impl Effect {
 }
 
 /// Overwrites the integer fields of `attributes` that `changes` names.
-fn merge<A: Serialize + DeserializeOwned>(attributes: &mut A, changes: &Value) -> Result<(), ApiError> {
+fn merge<A: Serialize + DeserializeOwned>(
+    attributes: &mut A,
+    changes: &Value,
+) -> Result<(), ApiError> {
     let changes = json::Object::of(changes)?;
-    let Ok(Value::Object(current)) = serde_json::to_value(&*attributes) else { return Ok(()) };
+    let Ok(Value::Object(current)) = serde_json::to_value(&*attributes) else {
+        return Ok(());
+    };
     let mut failure = Ok(());
     let mut merged = Map::new();
     for (name, old) in current {

@@ -16,7 +16,11 @@ struct Bench {
 impl Bench {
     fn new(toxics: &[serde_json::Value]) -> Self {
         let start = Instant::now();
-        let mut bench = Self { start, toxics: Vec::new(), chain: Chain::new(&[], start) };
+        let mut bench = Self {
+            start,
+            toxics: Vec::new(),
+            chain: Chain::new(&[], start),
+        };
         for toxic in toxics {
             bench.add(0, toxic);
         }
@@ -53,7 +57,8 @@ impl Bench {
     }
 
     fn push(&mut self, ms: u64, data: &'static str) {
-        self.chain.push(Bytes::from_static(data.as_bytes()), self.at(ms));
+        self.chain
+            .push(Bytes::from_static(data.as_bytes()), self.at(ms));
     }
 
     /// What has left by this time, in one string.
@@ -295,7 +300,11 @@ fn a_change_next_to_a_triggered_reset_does_not_stop_it() {
     let mut bench = Bench::new(&[reset_peer(100)]);
     bench.push(0, "a");
     assert!(!bench.closed(0));
-    bench.update(10, 0, &json!({"attributes": {"timeout": 9000}, "toxicity": 0}));
+    bench.update(
+        10,
+        0,
+        &json!({"attributes": {"timeout": 9000}, "toxicity": 0}),
+    );
     bench.add(20, &latency(0));
     assert!(bench.closed(100));
 }
@@ -304,8 +313,10 @@ fn a_change_next_to_a_triggered_reset_does_not_stop_it() {
 fn half_a_toxicity_is_drawn_for_each_connection_and_again_beside_a_change() {
     const CONNECTIONS: usize = 200;
     let toxic = json!({"type": "latency", "attributes": {"latency": 1000}, "toxicity": 0.5});
-    let mut benches: Vec<Bench> = (0..CONNECTIONS).map(|_| Bench::new(std::slice::from_ref(&toxic))).collect();
-    let mut delayed = |benches: &mut Vec<Bench>, ms: u64| -> Vec<bool> {
+    let mut benches: Vec<Bench> = (0..CONNECTIONS)
+        .map(|_| Bench::new(std::slice::from_ref(&toxic)))
+        .collect();
+    let delayed = |benches: &mut Vec<Bench>, ms: u64| -> Vec<bool> {
         let one = |bench: &mut Bench| {
             bench.push(ms, "a");
             bench.out(ms).is_empty()
@@ -318,10 +329,18 @@ fn half_a_toxicity_is_drawn_for_each_connection_and_again_beside_a_change() {
     for bench in &mut benches {
         bench.out(1000);
     }
-    assert_eq!(delayed(&mut benches, 1000), first, "the draw holds for the connection");
+    assert_eq!(
+        delayed(&mut benches, 1000),
+        first,
+        "the draw holds for the connection"
+    );
     for bench in &mut benches {
         bench.out(2000);
         bench.add(2000, &latency(0));
     }
-    assert_ne!(delayed(&mut benches, 2000), first, "and is drawn again when a toxic is added");
+    assert_ne!(
+        delayed(&mut benches, 2000),
+        first,
+        "and is drawn again when a toxic is added"
+    );
 }

@@ -22,7 +22,10 @@ pub(crate) struct Latency {
 
 impl Latency {
     pub(super) fn flow(&self) -> Box<dyn Flow> {
-        Box::new(Delayed { settings: self.clone(), due: None })
+        Box::new(Delayed {
+            settings: self.clone(),
+            due: None,
+        })
     }
 
     /// One draw from `latency - jitter .. latency + jitter`.
@@ -44,8 +47,12 @@ struct Delayed {
 
 impl Flow for Delayed {
     fn step(&mut self, queue: &mut Queue, now: Instant) -> Step {
-        let Some(first) = queue.front() else { return pass_or_wait(queue) };
-        let due = *self.due.get_or_insert_with(|| first.at + self.settings.delay());
+        let Some(first) = queue.front() else {
+            return pass_or_wait(queue);
+        };
+        let due = *self
+            .due
+            .get_or_insert_with(|| first.at + self.settings.delay());
         if now < due {
             return Step::Wait(Some(due));
         }

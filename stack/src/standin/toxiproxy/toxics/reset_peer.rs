@@ -18,7 +18,10 @@ pub(crate) struct ResetPeer {
 impl ResetPeer {
     pub(super) fn flow(&self) -> Box<dyn Flow> {
         let timeout = Duration::from_millis(u64::try_from(self.timeout).unwrap_or(0));
-        Box::new(Resetting { timeout, state: State::Armed })
+        Box::new(Resetting {
+            timeout,
+            state: State::Armed,
+        })
     }
 }
 

@@ -19,7 +19,10 @@ impl Timeout {
     pub(super) fn flow(&self, now: Instant) -> Box<dyn Flow> {
         let timeout = u64::try_from(self.timeout).unwrap_or(0);
         let timeout = (timeout > 0).then_some(Duration::from_millis(timeout));
-        Box::new(Swallowing { timeout, last_byte: now })
+        Box::new(Swallowing {
+            timeout,
+            last_byte: now,
+        })
     }
 }
 
@@ -38,7 +41,10 @@ impl Flow for Swallowing {
             return Step::Close;
         }
         // A sum beyond the end of time is a timeout that never comes.
-        match self.timeout.and_then(|timeout| self.last_byte.checked_add(timeout)) {
+        match self
+            .timeout
+            .and_then(|timeout| self.last_byte.checked_add(timeout))
+        {
             Some(deadline) if deadline <= now => Step::Close,
             deadline => Step::Wait(deadline),
         }

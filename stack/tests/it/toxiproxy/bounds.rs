@@ -1,0 +1,163 @@
+//! What only the stand-in has: limits, listeners bound by its host, an orderly end.
+
+use std::time::Duration;
+
+use serde_json::json;
+use stack::{
+    net::{self, loopback},
+    standin::toxiproxy::Toxiproxy,
+};
+use tokio::{net::TcpListener, time::timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    peers::{PATIENCE, Peer, echo_server, refuses},
+    subject::{Subject, run},
+};
+
+#[tokio::test]
+async fn proxies_and_toxics_are_bounded() {
+    let subject = Subject::stand_in().await;
+    let refused = async |request: &str, body: fn(usize) -> serde_json::Value, limit: usize| {
+        for index in 0..limit {
+            subject.ok(request, body(index)).await;
+        }
+        let answer = subject.call(request, body(limit)).await;
+        assert_eq!(answer.status, 507, "{}", answer.text);
+        assert!(
+            answer.text.contains(&format!("no more than {limit}")),
+            "{}",
+            answer.text
+        );
+    };
+    let proxy =
+        |index| json!({"name": format!("{index}"), "upstream": "127.0.0.1:9", "enabled": false});
+    refused("POST /proxies", proxy, 256).await;
+    subject.ok("POST /populate", json!([proxy(0)])).await;
+    assert_eq!(
+        subject
+            .call("POST /populate", json!([proxy(999)]))
+            .await
+            .status,
+        507
+    );
+    refused(
+        "POST /proxies/0/toxics",
+        |index| json!({"type": "latency", "name": format!("{index}")}),
+        64,
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_large_body_is_refused() {
+    let subject = Subject::stand_in().await;
+    let answer = subject.call("POST /populate", " ".repeat(2 << 20)).await;
+    assert_eq!(answer.status, 413);
+}
+
+#[tokio::test]
+async fn a_proxy_takes_a_listener_that_was_bound_before() {
+    run(async {
+        let (api, listener) = (bind().await, bind().await);
+        let (url, proxy) = (
+            format!("http://{}", api.local_addr().unwrap()),
+            listener.local_addr().unwrap(),
+        );
+        let toxiproxy = Toxiproxy::new();
+        toxiproxy
+            .add("store", listener, &echo_server().await.to_string())
+            .await
+            .unwrap();
+        let again = toxiproxy
+            .add("store", bind().await, "127.0.0.1:9")
+            .await
+            .unwrap_err();
+        assert_eq!(
+            again.to_string(),
+            "proxy already exists (status 409 Conflict)"
+        );
+        let shutdown = CancellationToken::new();
+        let serving = tokio::spawn(toxiproxy.serve(api, shutdown.clone()));
+
+        let mut client = Peer::connect(proxy).await;
+        client.echo(b"a").await;
+        for enabled in [false, true] {
+            let body = json!({ "enabled": enabled }).to_string();
+            let answer = net::http()
+                .unwrap()
+                .patch(format!("{url}/proxies/store"))
+                .body(body)
+                .send()
+                .await
+                .unwrap();
+            let shown: serde_json::Value = answer.json().await.unwrap();
+            assert_eq!(shown["listen"], json!(proxy));
+        }
+        client.expect_end().await;
+        Peer::connect(proxy).await.echo(b"a").await;
+
+        shutdown.cancel();
+        timeout(PATIENCE, serving).await.unwrap().unwrap().unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn shutdown_closes_the_api_every_proxy_and_every_connection() {
+    run(async {
+        let (api, listener) = (bind().await, bind().await);
+        let (api_address, proxy) = (api.local_addr().unwrap(), listener.local_addr().unwrap());
+        let toxiproxy = Toxiproxy::new();
+        toxiproxy
+            .add("p", listener, &echo_server().await.to_string())
+            .await
+            .unwrap();
+        let shutdown = CancellationToken::new();
+        let serving = tokio::spawn(toxiproxy.serve(api, shutdown.clone()));
+        let mut client = Peer::connect(proxy).await;
+        client.echo(b"a").await;
+        // A request that never ends does not hold the end up.
+        let mut request = Peer::connect(api_address).await;
+        request
+            .send(b"POST /proxies HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
+            .await;
+
+        shutdown.cancel();
+        timeout(PATIENCE, serving)
+            .await
+            .expect("the end waits for a client")
+            .unwrap()
+            .unwrap();
+        client.expect_end().await;
+        assert!(refuses(proxy).await);
+        assert!(refuses(api_address).await);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_operation_is_completed_although_its_client_hangs_up() {
+    let subject = Subject::stand_in().await;
+    let address = subject.url.trim_start_matches("http://").parse().unwrap();
+    let body = json!({"name": "p", "listen": "localhost:0", "upstream": "127.0.0.1:9"}).to_string();
+    let mut client = Peer::connect(address).await;
+    let head = format!(
+        "POST /proxies HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    client.send(format!("{head}{body}").as_bytes()).await;
+    drop(client);
+    let made = async {
+        while subject.call("GET /proxies/p", "").await.status != 200 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(PATIENCE, made)
+        .await
+        .expect("the proxy is not made");
+}
+
+async fn bind() -> TcpListener {
+    TcpListener::bind(loopback(0)).await.unwrap()
+}
