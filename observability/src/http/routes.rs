@@ -1,7 +1,7 @@
 //! The series of each route, made before the first request, so that a request looks up no metric.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use ::http::Method;
@@ -125,7 +125,7 @@ pub(super) struct Route {
     /// `{METHOD} {route}`, or the method alone where no route is known.
     pub(super) span_name: String,
     registry: Registry,
-    active: Option<Gauge>,
+    active: OnceLock<Gauge>,
     /// Whether an outcome that was not declared is worth a line in the log.
     strict: bool,
     series: Vec<(Outcome, Histogram)>,
@@ -154,7 +154,7 @@ impl Route {
         entry.series = outcomes
             .map(|outcome| (outcome, entry.histogram(outcome)))
             .collect();
-        entry.active = Some(entry.gauge());
+        entry.active = OnceLock::from(entry.gauge());
         entry.strict = true;
         entry
     }
@@ -171,7 +171,7 @@ impl Route {
             label: route,
             span_name,
             registry: registry.clone(),
-            active: None,
+            active: OnceLock::new(),
             strict: false,
             series: Vec::new(),
             late: Mutex::default(),
@@ -185,7 +185,7 @@ impl Route {
 
     /// Counts one request as active until the guard is dropped.
     pub(super) fn enter(&self) -> GaugeGuard {
-        self.active.clone().unwrap_or_else(|| self.gauge()).guard()
+        self.active.get_or_init(|| self.gauge()).guard()
     }
 
     pub(super) fn record(&self, status: u16, failure: Option<Failure>, elapsed: Duration) {

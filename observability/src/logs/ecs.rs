@@ -3,6 +3,7 @@
 //! A call site's field keeps its name where it begins with one of [`GROUPS`], and becomes `labels.<name>` otherwise.
 //! What identifies the process, the moment and the trace is added here, and no call site can overwrite it.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,7 +18,6 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
 use super::writer::Sink;
-use crate::propagation::BAGGAGE_KEYS;
 use crate::settings::Service;
 
 const ECS_VERSION: &str = "8.11.0";
@@ -50,6 +50,12 @@ const OURS: [&str; 7] = [
     "log.module_path",
     "log.file",
     "log.line",
+];
+
+/// The run's baggage, and the fields that only it may set.
+const RUN: [(&str, &str); 2] = [
+    ("run.id", "labels.run_id"),
+    ("experiment.id", "labels.experiment_id"),
 ];
 
 /// Writes each event as one line.
@@ -161,9 +167,9 @@ impl Line {
             self.key("span.id");
             let _ = write!(self.0, "\"{}\"", span.span_id());
         }
-        for key in BAGGAGE_KEYS {
+        for (key, field) in RUN {
             if let Some(value) = context.baggage().get(key) {
-                self.text(&label(key), value.as_str());
+                self.text(field, value.as_str());
             }
         }
     }
@@ -193,7 +199,7 @@ impl Line {
 struct Fields {
     message: Option<String>,
     logger: Option<String>,
-    kept: Vec<(String, Value)>,
+    kept: Vec<(Cow<'static, str>, Value)>,
 }
 
 impl Fields {
@@ -201,7 +207,7 @@ impl Fields {
         self.kept.iter().any(|(known, _)| known == key)
     }
 
-    fn put(&mut self, name: &str, value: Value) {
+    fn put(&mut self, name: &'static str, value: Value) {
         match (name, value) {
             ("message", Value::String(text)) => self.message = Some(text),
             // A record of the `log` crate names its origin here.
@@ -209,12 +215,12 @@ impl Fields {
             (name, _) if OURS.contains(&name) => {}
             (name, value) => {
                 let key = if is_ecs(name) {
-                    name.to_owned()
+                    Cow::Borrowed(name)
                 } else {
-                    label(name)
+                    Cow::Owned(label(name))
                 };
-                // A key twice would make the object ambiguous, and the run's labels are not the call site's to set.
-                if !self.has(&key) && !BAGGAGE_KEYS.iter().any(|ours| label(ours) == key) {
+                // A key twice would make the object ambiguous.
+                if !self.has(&key) && !RUN.iter().any(|(_, field)| *field == key) {
                     self.kept.push((key, value));
                 }
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use observability::metrics::Desc;
 use observability::testing::Scrape;
 
-use crate::support::registry;
+use crate::support::{assert_documented, registry};
 
 const UPLOADS: Desc = Desc::counter("test_uploads_total", "Uploads, by outcome.", &["outcome"]);
 const DEPTH: Desc = Desc::gauge("test_queue_depth", "Jobs waiting.", &[]);
@@ -133,11 +133,11 @@ async fn build_process_and_runtime_are_exported() {
 }
 
 #[test]
-fn every_family_has_help_and_type_and_a_name_that_promtool_accepts() {
+fn every_family_has_help_type_a_place_on_the_page_and_a_name_that_promtool_accepts() {
     let registry = registry();
-    registry.counter(&UPLOADS, &[("outcome", "created")]);
     observability::http::layer(&registry, &[crate::support::get("/", &[200])]);
     let text = registry.render();
+    assert_documented(&text);
     let families: Vec<(&str, &str)> = text
         .lines()
         .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))

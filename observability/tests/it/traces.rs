@@ -21,7 +21,7 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use tokio::net::TcpListener;
 use tower::ServiceExt as _;
 
-use crate::support::{child, child_role, eventually, registry};
+use crate::support::{assert_documented, child, child_role, eventually, registry};
 
 const PROCESSED: &str = "otel_sdk_processor_span_processed_total";
 const EXPORTED: &str = "otel_sdk_exporter_span_exported_total";
@@ -223,6 +223,7 @@ fn metrics(stderr: &[u8]) -> Scrape {
     let start = text
         .find("# HELP")
         .unwrap_or_else(|| panic!("the child failed: {text}"));
+    assert_documented(&text[start..]);
     Scrape::parse(&text[start..])
 }
 
