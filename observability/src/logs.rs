@@ -4,7 +4,6 @@
 //! The filter is process-wide, as the subscriber it belongs to is.
 
 pub(crate) mod ecs;
-pub(crate) mod fresh;
 pub(crate) mod writer;
 
 use std::sync::{OnceLock, PoisonError, RwLock};

@@ -13,7 +13,6 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer, reload};
 
 use crate::logs::ecs::EcsLayer;
-use crate::logs::fresh::Fresh;
 use crate::logs::writer::{Sink, Writer};
 use crate::logs::{self, SetFilterError};
 use crate::metrics::Registry;
@@ -91,7 +90,7 @@ pub fn init(settings: Settings, registry: &Registry) -> Result<Guard, InitError>
     let (filter, handle) = reload::Layer::new(filter);
     let lines = writer
         .clone()
-        .map(|writer| ecs(&service, &node, writer).with_filter(Fresh(filter)));
+        .map(|writer| ecs(&service, &node, writer).with_filter(filter));
     let subscriber = tracing_subscriber::registry()
         .with(traces::layer(&provider))
         .with(lines);

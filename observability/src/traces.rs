@@ -121,8 +121,7 @@ fn resource(service: &Service, node: &str) -> Resource {
         .build()
 }
 
-/// Spans from INFO up, and events from WARN up, which become events of their span. Never answers "always": see
-/// [`Fresh`](crate::logs::fresh::Fresh).
+/// Spans from INFO up, and events from WARN up, which become events of their span.
 struct OwnSpans;
 
 impl OwnSpans {
@@ -143,6 +142,9 @@ impl<S> Filter<S> for OwnSpans {
     }
 
     fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
+        // Never "always". Where every layer's filter answers so, none is asked again, and what it said to a mere
+        // `enabled!` before (as sqlx asks after every query) still stands on that thread and swallows the next event
+        // (tracing issue 2519). This answer keeps the log's filter from it too.
         if Self::wants(metadata) {
             Interest::sometimes()
         } else {

@@ -16,7 +16,6 @@ use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 
 use super::{parse_lines, service};
 use crate::logs::ecs::EcsLayer;
-use crate::logs::fresh::Fresh;
 use crate::logs::writer::Sink;
 use crate::traces;
 use crate::traces::export::note_run;
@@ -36,7 +35,7 @@ pub fn capture() -> Capture {
     let ecs = EcsLayer::new(&service(), "test-node", Sink::Memory(lines.clone()));
     let subscriber = tracing_subscriber::registry()
         .with(traces::layer(&provider))
-        .with(ecs.with_filter(Fresh(LevelFilter::INFO)));
+        .with(ecs.with_filter(LevelFilter::INFO));
     let guard = dispatcher::set_default(&Dispatch::new(subscriber));
     Capture {
         spans,
