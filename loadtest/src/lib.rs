@@ -10,3 +10,24 @@ pub mod result;
 pub mod stats;
 pub mod threshold;
 pub mod units;
+
+#[cfg(feature = "driver")]
+pub mod cli;
+#[cfg(feature = "driver")]
+pub mod exit;
+#[cfg(feature = "driver")]
+mod mix;
+#[cfg(feature = "driver")]
+pub mod pictures;
+#[cfg(feature = "driver")]
+pub mod plan;
+#[cfg(feature = "driver")]
+pub mod run;
+#[cfg(feature = "driver")]
+pub mod schedule;
+#[cfg(feature = "driver")]
+pub mod seed;
+#[cfg(feature = "driver")]
+mod summary;
+#[cfg(feature = "driver")]
+pub mod target;

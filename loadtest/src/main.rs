@@ -1,4 +1,8 @@
-//! Entry point.
+//! `chitram-load`: see `chitram-load --help`.
 #![forbid(unsafe_code)]
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    loadtest::cli::main().into()
+}

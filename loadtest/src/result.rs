@@ -73,6 +73,8 @@ pub struct Run {
     pub pictures: usize,
     /// The generator's version.
     pub generator: String,
+    /// Requests that goose counted by itself, of all phases: equal to those sent. `None` when goose did not end in time.
+    pub goose_requests: Option<u64>,
 }
 
 /// Arrivals and what became of them.
