@@ -100,12 +100,17 @@ impl Journal {
             name: name.to_owned(),
         })
         .map_err(|error| self.refusal(&error))?;
-        if self.pending()?.is_empty() {
-            std::fs::remove_file(&self.path)
-                .and_then(|()| self.sync_folder())
-                .map_err(|error| self.refusal(&error))?;
+        self.tidy()
+    }
+
+    /// Removes the file when nothing is pending.
+    pub fn tidy(&self) -> Result<(), Refusal> {
+        if !self.pending()?.is_empty() || !self.path.exists() {
+            return Ok(());
         }
-        Ok(())
+        std::fs::remove_file(&self.path)
+            .and_then(|()| self.sync_folder())
+            .map_err(|error| self.refusal(&error))
     }
 
     fn append(&self, line: &Line) -> std::io::Result<()> {

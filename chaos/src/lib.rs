@@ -6,23 +6,36 @@
 #![forbid(unsafe_code)]
 
 pub mod attribution;
+pub mod cli;
+pub mod commands;
+pub mod context;
 pub mod definition;
 pub mod evidence;
+pub mod evidence_traces;
 pub mod exit;
 pub mod faults;
 pub mod figures;
 pub mod http;
 pub mod injection;
 pub mod interrupt;
+pub mod invariants;
 pub mod jaeger;
 pub mod journal;
 pub mod judge;
+pub mod lifecycle;
+pub mod load;
 pub mod lock;
+pub mod metrics;
 pub mod phases;
+pub mod preflight;
 pub mod probe;
 pub mod process;
+pub mod progress;
 pub mod recover;
+pub mod reporting;
+pub mod results;
 pub mod rollback;
+pub mod session;
 pub mod stack_file;
 #[cfg(test)]
 mod testing;

@@ -41,6 +41,7 @@ pub async fn recover(
         journal.done(&intent.name)?;
         sentences.push(sentence);
     }
+    journal.tidy()?;
     Ok(sentences)
 }
 

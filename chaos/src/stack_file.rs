@@ -33,8 +33,6 @@ pub struct Stack {
 pub struct Endpoints {
     /// The service, through its proxy: what load is sent to.
     pub api: Option<Url>,
-    /// The service's admin listener.
-    pub admin: Option<Url>,
     /// Toxiproxy's API.
     pub toxiproxy: Option<Url>,
     /// Jaeger's query API.

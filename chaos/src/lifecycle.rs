@@ -1,0 +1,237 @@
+//! One experiment from beginning to end. [`run`] is the whole order of things, to be read from top to bottom.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use observability::metrics::Gauge;
+
+use crate::context::Context;
+use crate::definition::Experiment;
+use crate::evidence::Evidence;
+use crate::exit::Refusal;
+use crate::injection::{InjectError, Injection};
+use crate::invariants;
+use crate::journal::Journal;
+use crate::judge::{Judgement, judge};
+use crate::lock::Lock;
+use crate::phases::Phase;
+use crate::session::{Session, Stop, now_us};
+use crate::{evidence_traces, preflight, recover};
+
+/// How an experiment went.
+pub struct Outcome {
+    /// What was observed.
+    pub evidence: Evidence,
+    /// What that means. An interrupted experiment has one too, but it concludes nothing.
+    pub judgement: Judgement,
+    /// What was done and when: Unix microseconds.
+    pub events: Vec<(i64, String)>,
+    /// A signal ended it.
+    pub interrupted: bool,
+}
+
+/// Runs one experiment. Whatever ends it, a fault that may be active is rolled back before this returns.
+pub async fn run(
+    experiment: &Experiment,
+    context: &Context,
+    number: usize,
+) -> Result<Outcome, Refusal> {
+    let _lock = Lock::take(&context.dir, &context.run_id)?;
+    let journal = Journal::at(&context.dir);
+    recover_stale(&journal, context).await?;
+    context
+        .progress
+        .phase(&experiment.name, "preflight", Duration::ZERO);
+    let mut injection = preflight::check(experiment, context, number).await?;
+    let gauge = gauge(experiment, context, injection.as_ref());
+    let mut session = Session::start(experiment, context)?;
+
+    let watched = guarded(async {
+        session.warm_up().await?;
+        session.baseline().await?;
+        inject(&mut session, injection.as_mut(), &journal, &gauge).await?;
+        verify(&mut session, injection.as_ref()).await?;
+        session.observe().await
+    })
+    .await;
+    roll_back(&mut session, injection.as_mut(), &journal, context, &gauge).await;
+    let recovered = match &watched {
+        Ok(()) if experiment.fault.is_some() => guarded(session.recovery()).await,
+        _ => Ok(()),
+    };
+    session.stop_load().await;
+
+    let mut stopped = watched.and(recovered);
+    if let Err(Stop::Aborted(why)) = &stopped {
+        session.note(why.clone());
+        session.evidence.aborted.get_or_insert(why.clone());
+    }
+    if !matches!(stopped, Err(Stop::Interrupted | Stop::Refused(_))) {
+        let afterwards = guarded(check_invariants(&mut session, experiment, context)).await;
+        stopped = stopped.and(afterwards);
+    }
+    let Session {
+        evidence, events, ..
+    } = session;
+    match stopped {
+        // A rollback that failed outweighs even a defect of this program: the person has to act.
+        Err(Stop::Refused(refusal)) if !matches!(evidence.rollback, Some(Err(_))) => Err(refusal),
+        stopped => {
+            let judgement = judge(experiment, &evidence, context.require_all);
+            let interrupted = matches!(stopped, Err(Stop::Interrupted));
+            Ok(Outcome {
+                evidence,
+                judgement,
+                events,
+                interrupted,
+            })
+        }
+    }
+}
+
+/// Undoes what a run that was killed left behind.
+async fn recover_stale(journal: &Journal, context: &Context) -> Result<(), Refusal> {
+    let server = context.stack.toxiproxy_process();
+    let sentences = recover::recover(
+        journal,
+        &context.http,
+        server,
+        &context.interrupt,
+        &context.dir,
+    )
+    .await?;
+    sentences
+        .iter()
+        .for_each(|sentence| context.progress.say(sentence));
+    Ok(())
+}
+
+fn gauge(
+    experiment: &Experiment,
+    context: &Context,
+    injection: Option<&Injection>,
+) -> Option<Gauge> {
+    let (fault, injection) = experiment.fault.as_ref().zip(injection)?;
+    Some(
+        context
+            .metrics
+            .fault(&experiment.name, fault.dependency(), injection.label()),
+    )
+}
+
+/// A panic becomes a refusal, so that what follows, above all the rollback, still happens.
+async fn guarded(steps: impl Future<Output = Result<(), Stop>>) -> Result<(), Stop> {
+    AssertUnwindSafe(steps)
+        .catch_unwind()
+        .await
+        .unwrap_or_else(|panic| {
+            let what = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+            let what = what
+                .or_else(|| panic.downcast_ref::<String>().cloned())
+                .unwrap_or_default();
+            Err(Stop::Refused(Refusal::internal(format!(
+                "chitram-chaos has a defect, please report it: {what}"
+            ))))
+        })
+}
+
+/// Intent to the disk, then the fault. In a negative control only the moment is marked.
+async fn inject(
+    session: &mut Session<'_>,
+    injection: Option<&mut Injection>,
+    journal: &Journal,
+    gauge: &Option<Gauge>,
+) -> Result<(), Stop> {
+    session.evidence.marks.injecting = Some(now_us());
+    let Some(injection) = injection else {
+        return Ok(());
+    };
+    session.show(Phase::Onset.word(), Duration::ZERO);
+    gauge.iter().for_each(|gauge| gauge.set(1.0));
+    session.note("injecting the fault");
+    injection
+        .inject(journal)
+        .await
+        .map_err(|error| match error {
+            InjectError::Refused(refusal) => Stop::Refused(refusal),
+            InjectError::Unproven(why) => {
+                session.evidence.injection = Some(Err(why));
+                Stop::Inconclusive
+            }
+        })
+}
+
+/// Proves that the fault is active.
+async fn verify(session: &mut Session<'_>, injection: Option<&Injection>) -> Result<(), Stop> {
+    if let Some(injection) = injection {
+        match injection.verify().await {
+            Ok(felt) => session.note(format!("the fault is active: a probe felt {felt}")),
+            Err(why) => {
+                session.note(why.clone());
+                session.evidence.injection = Some(Err(why));
+                return Err(Stop::Inconclusive);
+            }
+        }
+        session.evidence.injection = Some(Ok(()));
+    }
+    session.evidence.marks.verified = Some(now_us());
+    Ok(())
+}
+
+/// Takes the fault back if it may be there. Runs on every way out, and no signal ends it.
+async fn roll_back(
+    session: &mut Session<'_>,
+    injection: Option<&mut Injection>,
+    journal: &Journal,
+    context: &Context,
+    gauge: &Option<Gauge>,
+) {
+    session.evidence.marks.rolling_back = session.evidence.marks.injecting.map(|_| now_us());
+    let Some(injection) = injection.filter(|injection| injection.is_begun()) else {
+        return;
+    };
+    session.show(Phase::Rollback.word(), Duration::ZERO);
+    session.note("rolling back");
+    let outcome = injection
+        .roll_back(journal, &context.interrupt, &context.dir)
+        .await;
+    if outcome.is_ok() {
+        session.evidence.marks.lifted = Some(now_us());
+        gauge.iter().for_each(|gauge| gauge.set(0.0));
+        let felt = if context.interrupt.is_raised() {
+            None
+        } else {
+            Some(injection.feel_again().await)
+        };
+        session.note(format!(
+            "the fault is gone{}",
+            felt.map(|felt| format!(": a probe felt {felt}"))
+                .unwrap_or_default()
+        ));
+    }
+    session.evidence.rollback = Some(outcome);
+}
+
+/// What must be true afterwards; and the traces, which by now have arrived.
+async fn check_invariants(
+    session: &mut Session<'_>,
+    experiment: &Experiment,
+    context: &Context,
+) -> Result<(), Stop> {
+    session.show("invariants", Duration::ZERO);
+    let checks = async {
+        // An experiment that stopped before it changed anything has nothing to check.
+        if experiment.invariants.content && session.evidence.marks.injecting.is_some() {
+            let target = context.target().map_err(Stop::Refused)?;
+            session.evidence.content = Some(invariants::content(&context.http, target).await);
+        }
+        session.evidence.traces =
+            Some(evidence_traces::fetch(experiment, &session.evidence, context).await);
+        Ok(())
+    };
+    tokio::select! {
+        outcome = checks => outcome,
+        () = context.interrupt.raised() => Err(Stop::Interrupted),
+    }
+}

@@ -1,0 +1,181 @@
+//! Fills the report's model: every figure is computed here or in the judgement, none while drawing.
+
+mod machine;
+mod waterfalls;
+
+use report::model::{
+    Experiment, Outcome as Measured, Report, RouteFigures, RouteRow, Timeline, Window,
+};
+
+use crate::context::Context;
+use crate::evidence::Evidence;
+use crate::figures::Figures;
+use crate::judge;
+use crate::phases::{Marks, Phase, Span};
+use crate::results::{Done, summary};
+use crate::windows::{Band, cut};
+
+/// The whole report of a command.
+pub fn report(done: &[Done], context: &Context, command: &str) -> Report {
+    Report {
+        title: "Chitram: experiments".into(),
+        generated_at: jiff::Timestamp::now()
+            .round(jiff::Unit::Second)
+            .unwrap_or_default()
+            .to_string(),
+        command: command.to_owned(),
+        summary: summary(done),
+        as_expected: done.iter().all(Done::as_expected),
+        experiments: done.iter().map(|done| experiment(done, context)).collect(),
+        environment: machine::environment(context),
+    }
+}
+
+fn experiment(done: &Done, context: &Context) -> Experiment {
+    let (definition, outcome) = (&done.experiment, &done.outcome);
+    let evidence = &outcome.evidence;
+    let started = evidence.marks.started;
+    Experiment {
+        name: definition.name.clone(),
+        title: definition.title.clone(),
+        promise: definition.promise.clone(),
+        verdict: outcome.judgement.words(),
+        as_expected: done.as_expected(),
+        expected_verdict: definition.expect_verdict.word().into(),
+        reasons: done.reasons(),
+        events: outcome
+            .events
+            .iter()
+            .map(|(at, what)| (seconds(*at, started), what.clone()))
+            .collect(),
+        timeline: timeline(done),
+        routes: routes(done),
+        expectations: outcome.judgement.expectations.clone(),
+        waterfalls: waterfalls::of(evidence, context.jaeger().as_ref()),
+        not_measured: not_measured(done, context),
+    }
+}
+
+/// Seconds since the first request was due.
+fn seconds(at: i64, started: i64) -> f64 {
+    ((at - started) as f64 / 1e3).round() / 1e3
+}
+
+fn timeline(done: &Done) -> Timeline {
+    let evidence = &done.outcome.evidence;
+    let marks = &evidence.marks;
+    let fault = done.experiment.fault.as_ref();
+    let at = |moment| seconds(moment, marks.started);
+    Timeline {
+        windows: windows(evidence),
+        phases: marks
+            .reached(fault.is_some())
+            .into_iter()
+            .map(|(phase, span)| {
+                (
+                    phase_name(phase, fault.is_some()),
+                    at(span.from),
+                    at(span.to),
+                )
+            })
+            .collect(),
+        fault: fault
+            .zip(active(marks))
+            .map(|(_, (from, to))| (at(from), at(to), done.experiment.title.clone())),
+        band_p95_ms: evidence
+            .steady()
+            .map(|baseline| baseline.band.p95_us as f64 / 1e3),
+    }
+}
+
+fn phase_name(phase: Phase, has_fault: bool) -> String {
+    if phase == Phase::Fault && !has_fault {
+        "observation".into()
+    } else {
+        phase.word().into()
+    }
+}
+
+fn active(marks: &Marks) -> Option<(i64, i64)> {
+    Some((marks.injecting?, marks.lifted.or(marks.ended)?))
+}
+
+/// Windows from the first request to the end, laid side by side; without a steady state, of two seconds.
+fn windows(evidence: &Evidence) -> Vec<Window> {
+    let marks = &evidence.marks;
+    let width = evidence.steady().map_or(2, |baseline| baseline.window_s);
+    let span = Span {
+        from: marks.started,
+        to: evidence.end(),
+    };
+    let ms = |us: u64| us as f64 / 1e3;
+    cut(&evidence.samples, span, width)
+        .into_iter()
+        .map(|window| Window {
+            from_s: seconds(window.span.from, marks.started),
+            to_s: seconds(window.span.to, marks.started),
+            requests: window.n,
+            errors: window.errors,
+            p50_ms: ms(window.p50_us),
+            p95_ms: ms(window.p95_us.unwrap_or(window.p50_us)),
+        })
+        .collect()
+}
+
+fn routes(done: &Done) -> Vec<RouteRow> {
+    let evidence = &done.outcome.evidence;
+    let changing = done.experiment.changing_routes();
+    evidence
+        .route_names()
+        .into_iter()
+        .map(|route| {
+            let (baseline, fault) = (
+                evidence.figures(Phase::Baseline, &route),
+                evidence.figures(Phase::Fault, &route),
+            );
+            RouteRow {
+                in_band: judge::in_band(evidence, &route)
+                    .unwrap_or_else(|| errors_in_band(&baseline, &fault)),
+                expected_to_change: changing.contains(&route.as_str()),
+                baseline: route_figures(&baseline),
+                fault: route_figures(&fault),
+                route,
+            }
+        })
+        .collect()
+}
+
+/// Of a route with too few requests for a p95 only the errors can be compared.
+fn errors_in_band(baseline: &Figures, fault: &Figures) -> bool {
+    fault.error_ratio() <= Band::around(0, baseline.error_ratio()).error_ratio
+}
+
+fn route_figures(figures: &Figures) -> RouteFigures {
+    let ms = |us: Option<u64>| us.map(|us| us as f64 / 1e3);
+    RouteFigures {
+        requests: figures.n,
+        errors: figures.errors,
+        p50_ms: ms(figures.p50_us),
+        p95_ms: ms(figures.p95_us),
+    }
+}
+
+/// What could not be measured, and why.
+fn not_measured(done: &Done, context: &Context) -> Vec<String> {
+    let judgement = &done.outcome.judgement;
+    let expectations = judgement
+        .expectations
+        .iter()
+        .filter(|expectation| expectation.outcome == Measured::NotMeasured);
+    let mut missing: Vec<String> = expectations
+        .map(|e| format!("{}: {}", e.expected, e.seen))
+        .collect();
+    if done.experiment.fault.is_some() {
+        missing.push("time to detect by an alert: no Prometheus".into());
+        missing.push("log lines that name the fault: no Elasticsearch".into());
+    }
+    if context.jaeger().is_none() {
+        missing.push("traces: no Jaeger".into());
+    }
+    missing
+}

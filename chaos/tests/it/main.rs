@@ -1,0 +1,10 @@
+//! The runner as a program, against a small service of the test's own, a scripted load generator, and Toxiproxy: the
+//! stand-in always, the real one where it is found.
+#![forbid(unsafe_code)]
+
+mod interrupts;
+mod platform;
+mod recovery;
+mod refusals;
+mod scripted_load;
+mod verdicts;

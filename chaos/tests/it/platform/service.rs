@@ -1,0 +1,223 @@
+//! A service that keeps the promises which experiments are about: content comes from a store through a proxy, with a
+//! deadline; the list does not. It remembers what each traced request did and answers Jaeger's query for it.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use axum::Json;
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// What every image holds.
+const CONTENT: &[u8] = b"a picture";
+const STORE_DEADLINE: Duration = Duration::from_millis(800);
+
+/// A server that stops when dropped.
+pub(crate) struct Server {
+    pub(crate) address: String,
+    _stop: DropGuard,
+}
+
+async fn serve(app: Router) -> Server {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    let stop = CancellationToken::new();
+    let stopped = stop.clone();
+    tokio::spawn(async move {
+        let server = axum::serve(listener, app);
+        tokio::select! {
+            _ = server => {}
+            () = stopped.cancelled() => {}
+        }
+    });
+    Server {
+        address,
+        _stop: stop.drop_guard(),
+    }
+}
+
+/// The dependency.
+pub(crate) async fn store() -> Server {
+    serve(Router::new().fallback(|| async { CONTENT })).await
+}
+
+/// The service with its store.
+pub(crate) struct Service {
+    pub(crate) address: String,
+    _servers: [Server; 2],
+}
+
+#[derive(Clone)]
+struct App {
+    http: reqwest::Client,
+    store: String,
+    traces: Arc<Mutex<HashMap<String, Call>>>,
+}
+
+#[derive(Clone, Copy)]
+struct Call {
+    took_us: i64,
+    failed: bool,
+}
+
+pub(crate) async fn start(store: Server, through: &str) -> Service {
+    let http = reqwest::Client::builder()
+        .no_proxy()
+        .tcp_nodelay(true)
+        .build()
+        .expect("a client");
+    let app = App {
+        http,
+        store: format!("http://{through}/blob"),
+        traces: Arc::default(),
+    };
+    let routes = Router::new()
+        .route("/v1/images", get(list))
+        .route("/v1/images/{id}/content", get(content))
+        .route(
+            "/api/services",
+            get(|| async { Json(json!({ "data": ["chitram"] })) }),
+        )
+        .route("/api/traces/{id}", get(trace))
+        .with_state(app);
+    let server = serve(routes).await;
+    Service {
+        address: server.address.clone(),
+        _servers: [server, store],
+    }
+}
+
+async fn list() -> Json<Value> {
+    let hash = blake3::hash(CONTENT).to_hex().to_string();
+    Json(json!({ "images": [{ "id": "one", "hash": hash }], "next_cursor": null }))
+}
+
+async fn content(State(app): State<App>, headers: HeaderMap) -> Response {
+    let begun = Instant::now();
+    let fetched = fetch(&app).await;
+    let call = Call {
+        took_us: begun.elapsed().as_micros() as i64,
+        failed: fetched.is_none(),
+    };
+    if let Some(id) = headers
+        .get("traceparent")
+        .and_then(|value| value.to_str().ok()?.split('-').nth(1))
+    {
+        app.traces
+            .lock()
+            .expect("unpoisoned")
+            .insert(id.to_owned(), call);
+    }
+    match fetched {
+        Some(bytes) => bytes.into_response(),
+        None => {
+            let headers = [
+                (header::CONTENT_TYPE, "application/problem+json"),
+                (header::RETRY_AFTER, "1"),
+            ];
+            (StatusCode::SERVICE_UNAVAILABLE, headers, "{}").into_response()
+        }
+    }
+}
+
+async fn fetch(app: &App) -> Option<Bytes> {
+    let answer = app
+        .http
+        .get(&app.store)
+        .timeout(STORE_DEADLINE)
+        .send()
+        .await
+        .ok()?;
+    answer.error_for_status().ok()?.bytes().await.ok()
+}
+
+/// As Jaeger's query API answers: a server span with one call of the store in it.
+async fn trace(State(app): State<App>, Path(id): Path<String>) -> Response {
+    let Some(call) = app.traces.lock().expect("unpoisoned").get(&id).copied() else {
+        return (
+            StatusCode::NOT_FOUND,
+            Json(json!({ "data": null, "errors": [{ "code": 404 }] })),
+        )
+            .into_response();
+    };
+    let span = |span_id: &str, parent: Value, duration: i64, tags: Value| {
+        json!({ "traceID": id, "spanID": span_id, "operationName": span_id, "references": parent, "startTime": 0,
+                "duration": duration, "tags": tags, "logs": [], "processID": "p1" })
+    };
+    let kind = |kind: &str| json!({ "key": "span.kind", "type": "string", "value": kind });
+    let failed = json!({ "key": "error", "type": "bool", "value": call.failed });
+    let peer = json!({ "key": "peer.service", "type": "string", "value": "store" });
+    let parent = json!([{ "refType": "CHILD_OF", "traceID": id, "spanID": "root" }]);
+    let spans = [
+        span(
+            "root",
+            json!([]),
+            call.took_us + 100,
+            json!([kind("server"), failed]),
+        ),
+        span(
+            "GetObject",
+            parent,
+            call.took_us,
+            json!([kind("client"), failed, peer]),
+        ),
+    ];
+    Json(json!({ "data": [{ "traceID": id, "spans": spans, "processes": {} }], "errors": null }))
+        .into_response()
+}
+
+/// An API in front of another that can be made to hang, as a wedged Toxiproxy does.
+pub(crate) struct Wedgeable {
+    pub(crate) url: String,
+    wedged: Arc<AtomicBool>,
+    _server: Server,
+}
+
+impl Wedgeable {
+    /// Passes everything on to `inner`, until it is wedged.
+    pub(crate) async fn before(inner: String) -> Self {
+        let wedged = Arc::new(AtomicBool::new(false));
+        let (flag, http) = (
+            wedged.clone(),
+            reqwest::Client::builder()
+                .no_proxy()
+                .build()
+                .expect("a client"),
+        );
+        let app = Router::new().fallback(move |method: Method, uri: Uri, body: Bytes| {
+            let (flag, http, url) = (flag.clone(), http.clone(), format!("{inner}{}", uri.path()));
+            async move {
+                while flag.load(Ordering::SeqCst) {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                let answer = http
+                    .request(method, url)
+                    .body(body)
+                    .send()
+                    .await
+                    .expect("the inner API answers");
+                (answer.status(), answer.bytes().await.expect("a body")).into_response()
+            }
+        });
+        let server = serve(app).await;
+        Self {
+            url: format!("http://{}", server.address),
+            wedged,
+            _server: server,
+        }
+    }
+
+    /// From now on nothing is answered; or everything is again.
+    pub(crate) fn set_wedged(&self, wedged: bool) {
+        self.wedged.store(wedged, Ordering::SeqCst);
+    }
+}

@@ -1,0 +1,170 @@
+//! What a run that was killed leaves behind, and an API that hangs.
+
+use std::fs;
+
+use rustix::process::{Pid, Signal, kill_process};
+use stack::server;
+
+use crate::platform::{Platform, Toxiproxy, Wedgeable, end, start_real, until};
+
+const SLOW: &str = "kind = \"latency\"\nlatency_ms = 300";
+const PROMISE: &str = "[[expect]]\nkind = \"no_errors\"\nroutes = [\"content\"]\n";
+
+/// Starts a run and kills it once its fault is active.
+async fn killed_during_the_fault(platform: &Platform) {
+    let mut child = platform.start(&platform.experiment("slow", SLOW, PROMISE));
+    platform.fault_is_active().await;
+    child.kill().await.expect("killed");
+}
+
+/// A second toxic beside the one left behind: somebody else's.
+async fn recover_touches_only_what_it_journalled(platform: Platform) {
+    killed_during_the_fault(&platform).await;
+    platform.add_foreign_toxic().await;
+    let ended = platform.recover().await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(
+        ended.stdout.contains("experiment slow") && ended.stdout.contains("taken back"),
+        "{}",
+        ended.stdout
+    );
+    assert_eq!(platform.toxics().await, ["foreign"]);
+    assert_eq!(platform.proxy().await["enabled"], true);
+    let again = platform.recover().await;
+    assert_eq!(
+        (again.code, again.stdout.trim()),
+        (Some(0), "nothing to recover")
+    );
+    assert_eq!(platform.toxics().await, ["foreign"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_kill_9_recover_removes_the_fault_and_nobody_elses() {
+    recover_touches_only_what_it_journalled(Platform::new().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_kill_9_recover_removes_the_fault_from_the_real_toxiproxy_and_nobody_elses() {
+    let Some(platform) = Platform::with_real_toxiproxy().await else {
+        return;
+    };
+    recover_touches_only_what_it_journalled(platform).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_run_recovers_a_run_that_was_killed_before_it_begins() {
+    let platform = Platform::new().await;
+    killed_during_the_fault(&platform).await;
+    assert!(
+        platform.dir().join("chaos.lock").exists(),
+        "the dead run's lock is what tells that it died"
+    );
+    let mut next = platform.start(&platform.experiment("control", "", PROMISE));
+    until("recovery", async || platform.toxics().await.is_empty()).await;
+    next.kill().await.expect("killed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_that_was_disabled_by_a_killed_run_is_enabled_again() {
+    let platform = Platform::new().await;
+    let mut child = platform.start(&platform.experiment("down", "kind = \"down\"", PROMISE));
+    until("outage", async || {
+        platform.proxy().await["enabled"] == false
+    })
+    .await;
+    child.kill().await.expect("killed");
+    assert_eq!(platform.recover().await.code, Some(0));
+    assert_eq!(platform.proxy().await["enabled"], true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fault_whose_toxiproxy_is_gone_is_gone_too() {
+    let platform = Platform::new().await;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    drop(listener);
+    let proxy =
+        format!(r#"{{"name":"store","listen":"{address}","upstream":"{address}","enabled":true}}"#);
+    let intent = format!(
+        r#"{{"type":"intent","name":"chitram-x-1","experiment":"slow","toxiproxy":"http://{address}","proxy":{proxy},"toxic":true,"all":[]}}"#
+    );
+    fs::write(
+        platform.dir().join("chaos-journal.ndjson"),
+        format!("{intent}\n{{\"type\":\"do"),
+    )
+    .expect("written");
+    let ended = platform.recover().await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stdout.contains("gone already"), "{}", ended.stdout);
+    platform.assert_clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_that_hangs_at_the_rollback_fails_it_with_the_command_to_type() {
+    let mut platform = Platform::new().await;
+    let wedgeable = Wedgeable::before(platform.api.clone()).await;
+    platform.use_api(wedgeable.url.clone());
+    let child = platform.start(&platform.experiment("slow", SLOW, PROMISE));
+    platform.fault_is_active().await;
+    wedgeable.set_wedged(true);
+    let pid = child
+        .id()
+        .and_then(|pid| Pid::from_raw(pid as i32))
+        .expect("it runs");
+    kill_process(pid, Signal::INT).expect("signalled");
+    let ended = end(child).await;
+    assert_eq!(ended.code, Some(15), "{ended:?}");
+    let command = format!("chitram-chaos recover --dir {}", platform.dir().display());
+    assert!(ended.stderr.contains(&command), "{}", ended.stderr);
+    assert_eq!(platform.result()["verdict"], "rollback_failed");
+    wedgeable.set_wedged(false);
+    assert_eq!(platform.recover().await.code, Some(0));
+    platform.assert_clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wedged_toxiproxy_that_the_stack_runs_is_restarted_and_told_its_proxies() {
+    let Some(platform) = Platform::with_real_toxiproxy().await else {
+        return;
+    };
+    let Toxiproxy::Real(toxiproxy) = &platform.toxiproxy else {
+        return;
+    };
+    let identity = toxiproxy
+        .running
+        .as_ref()
+        .expect("started here")
+        .child()
+        .identity();
+    platform.write_stack(&format!(
+        "[[servers]]\nrole = \"fault proxy\"\nname = \"toxiproxy\"\nkind = \"real\"\nversion = \"2.12.0\"\n\
+         [[processes]]\nname = \"toxiproxy\"\npid = {}\nstart_time = {}\nlog = \"\"\nrestarts = 0\n",
+        identity.pid, identity.start_time
+    ));
+    let before = platform.proxy().await;
+    let child = platform.start(&platform.experiment("slow", SLOW, PROMISE));
+    platform.fault_is_active().await;
+    let stopped = Pid::from_raw(identity.pid as i32).expect("a pid");
+    kill_process(stopped, Signal::STOP).expect("stopped, so that it answers nothing");
+    let pid = child
+        .id()
+        .and_then(|pid| Pid::from_raw(pid as i32))
+        .expect("it runs");
+    kill_process(pid, Signal::INT).expect("signalled");
+    until("kill", async || !identity.is_alive()).await;
+    // What the stack does when a child of its ends.
+    let found = server::toxiproxy::find()
+        .found
+        .expect("it was found before");
+    let port = platform
+        .api
+        .rsplit(':')
+        .next()
+        .and_then(|port| port.parse().ok())
+        .expect("a port");
+    let _again = start_real(&found, port).await;
+    let ended = end(child).await;
+    assert_eq!(ended.code, Some(130), "{ended:?}");
+    assert_eq!(platform.proxy().await["listen"], before["listen"]);
+    platform.assert_clean().await;
+}

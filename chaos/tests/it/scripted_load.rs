@@ -1,0 +1,193 @@
+//! A load generator that is as small as its contract: started through a script beside the program under test, it sends
+//! 100 requests a second to the test's service and writes the events that `chitram-load` would.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Write as _;
+use std::os::unix::process::parent_id;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use loadtest::events::{End, ErrorKind, Event, RequestSample, RunStarted, Window};
+use tokio::signal::unix::{SignalKind, signal};
+
+const RATE: i64 = 100;
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Not a test when the tests run: they start it as a program, and then it has arguments.
+#[test]
+fn plays_the_load_generator() {
+    let Ok(args) = std::env::var("SCRIPTED_LOAD") else {
+        return;
+    };
+    let args: Vec<&str> = args.split(' ').collect();
+    if args[1] == "dies" {
+        eprintln!("a line before\nout of luck");
+        std::process::exit(3);
+    }
+    let option = |name: &str| {
+        args.iter()
+            .position(|arg| *arg == name)
+            .map(|at| args[at + 1].to_owned())
+    };
+    let load = Load {
+        target: option("--target")
+            .expect("a target")
+            .trim_end_matches('/')
+            .to_owned(),
+        events: Mutex::new(Events::create(&option("--events").expect("a file"))),
+        http: reqwest::Client::builder()
+            .no_proxy()
+            .tcp_nodelay(true)
+            .timeout(TIMEOUT)
+            .build()
+            .expect("a client"),
+        run_id: option("--run-id").expect("an id"),
+    };
+    tokio::runtime::Runtime::new()
+        .expect("a runtime")
+        .block_on(run(Arc::new(load)));
+    std::process::exit(0);
+}
+
+struct Load {
+    target: String,
+    events: Mutex<Events>,
+    http: reqwest::Client,
+    run_id: String,
+}
+
+struct Events {
+    file: File,
+    seconds: BTreeMap<u64, Window>,
+}
+
+impl Events {
+    fn create(path: &str) -> Self {
+        Self {
+            file: File::create(path).expect("created"),
+            seconds: BTreeMap::new(),
+        }
+    }
+
+    fn write(&mut self, event: &Event) {
+        let line = serde_json::to_string(event).expect("JSON") + "\n";
+        // The program under test may have removed the folder: then nobody reads this.
+        let _ = self.file.write_all(line.as_bytes());
+    }
+
+    fn request(&mut self, second: u64, sample: RequestSample) {
+        self.write(&Event::Request(sample));
+        let window = self.seconds.entry(second).or_insert_with(|| Window {
+            second,
+            ..Window::default()
+        });
+        window.due += 1;
+        if window.due == RATE as u64 {
+            let whole = Event::Window(window.clone());
+            self.write(&whole);
+        }
+    }
+}
+
+fn now_us() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("a clock")
+        .as_micros() as i64
+}
+
+async fn run(load: Arc<Load>) {
+    let mut stop = signal(SignalKind::terminate()).expect("a signal");
+    let parent = parent_id();
+    let started_at_us = now_us() + 100_000;
+    load.events
+        .lock()
+        .expect("unpoisoned")
+        .write(&Event::Run(RunStarted {
+            version: loadtest::events::VERSION,
+            run_id: load.run_id.clone(),
+            experiment_id: None,
+            plan: "browse".into(),
+            target: load.target.clone(),
+            started_at_us,
+            rate: RATE as f64,
+            warmup_seconds: 1.0,
+            pid: std::process::id(),
+        }));
+    let mut requests = tokio::task::JoinSet::new();
+    for index in 0_i64.. {
+        let due_us = started_at_us + index * 1_000_000 / RATE;
+        let wait = Duration::from_micros((due_us - now_us()).max(0).unsigned_abs());
+        tokio::select! {
+            _ = stop.recv() => break,
+            () = tokio::time::sleep(wait) => {}
+        }
+        if parent_id() != parent {
+            return;
+        }
+        requests.spawn(request(load.clone(), index, due_us));
+        while requests.try_join_next().is_some() {}
+    }
+    requests.join_all().await;
+    load.events
+        .lock()
+        .expect("unpoisoned")
+        .write(&Event::End(End {
+            stopped: true,
+            aborted: false,
+        }));
+}
+
+async fn request(load: Arc<Load>, index: i64, due_us: i64) {
+    let (route, path) = if index % 5 < 2 {
+        ("list", "v1/images")
+    } else {
+        ("content", "v1/images/one/content")
+    };
+    let trace_id = (index / 5 % 5 == 0).then(|| format!("{due_us:032x}"));
+    let mut request = load.http.get(format!("{}/{path}", load.target));
+    if let Some(id) = &trace_id {
+        request = request.header("traceparent", format!("00-{id}-00000000000000aa-01"));
+    }
+    let mut sample = RequestSample {
+        due_us,
+        route: route.into(),
+        status: None,
+        error: None,
+        latency_us: 0,
+        send_lag_us: (now_us() - due_us).max(0).unsigned_abs(),
+        bytes: 0,
+        problem: false,
+        retry_after: false,
+        trace_id,
+    };
+    match request.send().await {
+        Ok(answer) => {
+            let has = |name: &str| answer.headers().contains_key(name);
+            sample.status = Some(answer.status().as_u16());
+            sample.error = (!answer.status().is_success()).then_some(ErrorKind::Status);
+            sample.retry_after = has("retry-after");
+            sample.problem = answer
+                .headers()
+                .get("content-type")
+                .is_some_and(|t| t == "application/problem+json");
+            match answer.bytes().await {
+                Ok(body) => sample.bytes = body.len() as u64,
+                Err(_) => sample.error = Some(ErrorKind::Io),
+            }
+        }
+        Err(error) => {
+            sample.error = Some(if error.is_timeout() {
+                ErrorKind::Timeout
+            } else {
+                ErrorKind::Io
+            })
+        }
+    }
+    sample.latency_us = (now_us() - due_us).max(0).unsigned_abs();
+    load.events
+        .lock()
+        .expect("unpoisoned")
+        .request((index / RATE) as u64, sample);
+}

@@ -1,0 +1,169 @@
+//! Whole experiments. A machine that is busy with something else may starve the service or the load; then an experiment
+//! rightly concludes nothing, and these tests only ask that it says so.
+
+use serde_json::Value;
+
+use crate::platform::{Ended, Platform};
+
+const SLOW: &str = "kind = \"latency\"\nlatency_ms = 300\njitter_ms = 20";
+const BLACK_HOLE: &str = "kind = \"timeout\"\ntimeout_ms = 0";
+
+const SLOW_PROMISE: &str = r#"
+[[expect]]
+kind = "unchanged"
+routes = ["list"]
+[[expect]]
+kind = "no_errors"
+routes = ["content"]
+[[expect]]
+kind = "slower_per_call"
+routes = ["content"]
+added_ms = 300
+tolerance_ms = 100
+[[expect]]
+kind = "attributed"
+routes = ["content"]
+min_share = 0.8
+"#;
+
+/// Of a service without a breaker: every failure takes its store's whole deadline of 800 ms.
+const BLACK_HOLE_PROMISE: &str = r#"
+[detection]
+first_error_share = 0.8
+[[expect]]
+kind = "fails_fast"
+routes = ["content"]
+status = 503
+after_s = 2
+p95_ms = P95
+[[expect]]
+kind = "unchanged"
+routes = ["list"]
+"#;
+
+/// The verdict and the exit code are these, or the experiment says that something was starved.
+#[track_caller]
+fn assert_verdict(result: &Value, ended: &Ended, verdict: &str, code: i32) {
+    let findings = result["findings"].to_string();
+    let starved = ["starved", "was full", "unstable"]
+        .iter()
+        .any(|word| findings.contains(word));
+    if result["verdict"] == "inconclusive" && starved {
+        assert_eq!(ended.code, Some(4), "{ended:?}");
+        return;
+    }
+    assert_eq!(result["verdict"], verdict, "{result:#}\n{}", ended.stderr);
+    assert_eq!(ended.code, Some(code), "{ended:?}");
+}
+
+async fn a_slow_store_passes_and_the_traces_name_it_on(platform: Platform) {
+    let file = platform.experiment("slow", SLOW, SLOW_PROMISE);
+    let ended = platform.run(&file).await;
+    platform.assert_clean().await;
+    let result = platform.result();
+    assert_verdict(&result, &ended, "pass", 0);
+    assert!(
+        ended.stdout.contains("slow") && ended.stdout.contains("verdict"),
+        "{}",
+        ended.stdout
+    );
+    assert!(ended.stderr.contains("baseline"), "{}", ended.stderr);
+    assert!(platform.report().contains("slow"));
+    if result["verdict"] == "pass" {
+        assert_eq!(
+            (&result["measured"], &result["name"], &result["expected"]),
+            (&6.into(), &"slow".into(), &"pass".into())
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_store_passes_and_the_traces_name_it() {
+    a_slow_store_passes_and_the_traces_name_it_on(Platform::new().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_store_behind_the_real_toxiproxy_passes_and_the_traces_name_it() {
+    let Some(platform) = Platform::with_real_toxiproxy().await else {
+        return;
+    };
+    a_slow_store_passes_and_the_traces_name_it_on(platform).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_black_hole_passes_when_failures_are_as_fast_as_promised() {
+    let platform = Platform::new().await;
+    let file = platform.experiment(
+        "hole",
+        BLACK_HOLE,
+        &BLACK_HOLE_PROMISE.replace("P95", "2000"),
+    );
+    let ended = platform.run(&file).await;
+    platform.assert_clean().await;
+    assert_verdict(&platform.result(), &ended, "pass", 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_black_hole_deviates_when_failures_take_longer_than_promised() {
+    let Some(platform) = Platform::with_real_toxiproxy().await else {
+        return;
+    };
+    let file = platform.experiment(
+        "hole",
+        BLACK_HOLE,
+        &BLACK_HOLE_PROMISE.replace("P95", "250"),
+    );
+    let ended = platform.run(&file).await;
+    platform.assert_clean().await;
+    assert_verdict(&platform.result(), &ended, "deviated", 10);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expected_deviation_exits_0() {
+    let platform = Platform::new().await;
+    let promise = "expect_verdict = \"deviated\"\n";
+    let more = "[[expect]]\nkind = \"no_errors\"\nroutes = [\"content\"]\n";
+    let file = platform.experiment("down", "kind = \"down\"", more);
+    let text = std::fs::read_to_string(&file).expect("readable");
+    std::fs::write(&file, format!("{promise}{text}")).expect("written");
+    let ended = platform.run(&file).await;
+    platform.assert_clean().await;
+    assert_verdict(&platform.result(), &ended, "deviated", 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reset_is_injected_and_proven() {
+    let platform = Platform::new().await;
+    let more = "[[expect]]\nkind = \"unchanged\"\nroutes = [\"list\"]\n";
+    let ended = platform
+        .run(&platform.experiment("reset", "kind = \"reset_peer\"", more))
+        .await;
+    platform.assert_clean().await;
+    assert_verdict(&platform.result(), &ended, "pass", 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_control_without_a_fault_passes() {
+    let platform = Platform::new().await;
+    let more = "[[expect]]\nkind = \"steady\"\n[[expect]]\nkind = \"unchanged\"\nroutes = [\"list\", \"content\"]\n";
+    let ended = platform
+        .run(&platform.experiment("control", "", more))
+        .await;
+    platform.assert_clean().await;
+    assert_verdict(&platform.result(), &ended, "pass", 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_death_of_the_load_generator_aborts_and_its_last_line_is_quoted() {
+    let platform = Platform::new().await;
+    let file = platform.experiment("dies", SLOW, SLOW_PROMISE);
+    let text = std::fs::read_to_string(&file)
+        .expect("readable")
+        .replace("plan = \"browse\"", "plan = \"dies\"");
+    std::fs::write(&file, text).expect("written");
+    let ended = platform.run(&file).await;
+    assert_eq!(ended.code, Some(14), "{ended:?}");
+    assert!(ended.stderr.contains("out of luck"), "{}", ended.stderr);
+    assert_eq!(platform.result()["verdict"], "aborted");
+    platform.assert_clean().await;
+}
