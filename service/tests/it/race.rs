@@ -1,0 +1,82 @@
+//! Deleting races uploading the same bytes, with the purges of the worker in between: an image that is there has its
+//! bytes, and in the end nothing else is in the store.
+
+use reqwest::Method;
+use service::app::Role;
+
+use crate::jobs::files_below;
+use crate::support::{
+    pictures,
+    service::{Service, send},
+    until,
+};
+
+/// Different contents at a time, and races of each: 1,000 together.
+const CONTENTS: u8 = 4;
+const RACES: u32 = 250;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delete_that_races_an_upload_of_the_same_bytes_never_loses_them() {
+    let service = Service::start_as(Role::All, &[("RUST_LOG", "warn")]).await;
+    let races = (1..=CONTENTS).map(|seed| race(&service, pictures::png(seed, 16, 12, false)));
+    let survived: u32 = futures::future::join_all(races).await.into_iter().sum();
+    assert!(
+        survived > 0,
+        "the upload never came second, so nothing was raced"
+    );
+
+    let objects = service.folder().join("objects");
+    until("every purge and every render is done", async || {
+        let depth = async |queue| {
+            service
+                .metric("chitram_queue_depth", &[("queue", queue)])
+                .await
+        };
+        depth("purge").await + depth("render_presets").await == 0.0
+            && files_below(&objects) == usize::from(CONTENTS) * 4
+    })
+    .await;
+    for queue in ["purge", "render_presets"] {
+        assert_eq!(
+            service
+                .metric("chitram_queue_dead_letters", &[("queue", queue)])
+                .await,
+            0.0,
+            "{queue}"
+        );
+    }
+    service.stop().await;
+}
+
+/// Races one content, and leaves it uploaded. Answers how often an upload survived the delete.
+async fn race(service: &Service, picture: Vec<u8>) -> u32 {
+    let mut survived = 0;
+    let mut id = upload(service, &picture).await;
+    for _ in 0..RACES {
+        let path = format!("/v1/images/{id}");
+        let delete = send(service.request(Method::DELETE, &path));
+        let (deleted, uploaded) = tokio::join!(delete, upload(service, &picture));
+        assert_eq!(deleted.status, 204, "{}", deleted.text());
+        if uploaded == id {
+            // The upload came first: it was answered with the picture that was then deleted.
+            id = upload(service, &picture).await;
+        } else {
+            survived += 1;
+            id = uploaded;
+        }
+        let content = send(service.get(&format!("/v1/images/{id}/content"))).await;
+        assert_eq!(content.status, 200, "{}", content.text());
+        assert!(content.body == picture, "other bytes than were uploaded");
+    }
+    survived
+}
+
+async fn upload(service: &Service, picture: &[u8]) -> String {
+    let answer = service.upload(picture.to_vec()).await;
+    assert!(
+        answer.status == 200 || answer.status == 201,
+        "{}",
+        answer.text()
+    );
+    answer.json()["id"].as_str().expect("an id").to_owned()
+}
