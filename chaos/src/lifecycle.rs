@@ -77,9 +77,10 @@ pub async fn run(
     match stopped {
         // A rollback that failed outweighs even a defect of this program: the person has to act.
         Err(Stop::Refused(refusal)) if !matches!(evidence.rollback, Some(Err(_))) => Err(refusal),
-        stopped => {
+        _ => {
             let judgement = judge(experiment, &evidence, context.require_all);
-            let interrupted = matches!(stopped, Err(Stop::Interrupted));
+            // Also when something else ended it just before: no further experiment is wanted.
+            let interrupted = context.interrupt.is_raised();
             Ok(Outcome {
                 evidence,
                 judgement,

@@ -138,6 +138,9 @@ impl Generator {
 
     /// Asks it to stop and waits; kills it when it takes too long. `quick` shortens the wait.
     pub async fn stop(&mut self, quick: bool) {
+        if self.ended().is_some() {
+            return;
+        }
         process::send(self.pid, Signal::TERM);
         let deadline = if quick {
             STOP_DEADLINE / 10

@@ -34,7 +34,13 @@ pub fn report(done: &[Done], context: &Context, command: &str) -> Report {
 fn experiment(done: &Done, context: &Context) -> Experiment {
     let (definition, outcome) = (&done.experiment, &done.outcome);
     let evidence = &outcome.evidence;
-    let started = evidence.marks.started;
+    // Without a single request, time begins with whatever was done first.
+    let first_event = outcome.events.first().map_or(0, |(at, _)| *at);
+    let started = if evidence.marks.started > 0 {
+        evidence.marks.started
+    } else {
+        first_event
+    };
     Experiment {
         name: definition.name.clone(),
         title: definition.title.clone(),

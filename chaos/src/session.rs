@@ -242,7 +242,9 @@ impl<'a> Session<'a> {
             self.evidence.aborted.get_or_insert(why);
         }
         self.sort();
-        self.evidence.marks.ended.get_or_insert(ended);
+        if self.run.is_some() {
+            self.evidence.marks.ended.get_or_insert(ended);
+        }
     }
 
     /// Waits until this moment, or until `done`, taking in what happens meanwhile.

@@ -119,7 +119,8 @@ impl Platform {
         script(
             &bin.join("chitram-load"),
             &format!(
-                "SCRIPTED_LOAD=\"$*\" exec '{}' --exact scripted_load::plays_the_load_generator --nocapture",
+                "SCRIPTED_PROXY='{}/proxies/store' SCRIPTED_LOAD=\"$*\" exec '{}' --exact scripted_load::plays_the_load_generator --nocapture",
+                self.api,
                 tests.display()
             ),
         );
@@ -157,11 +158,22 @@ impl Platform {
             format!("[fault]\nproxy = \"store\"\nprotocol = \"http\"\n[fault.effect]\n{fault}\n")
         };
         let text = format!(
-            "name = \"{name}\"\ntitle = \"{name}\"\npromise = \"kept\"\nload = {{ plan = \"browse\" }}\n\
+            "name = \"{name}\"\ntitle = \"{name}\"\npromise = \"kept\"\nload = {{ plan = \"played\" }}\n\
              phases = {{ warm_up_s = 1 }}\ninvariants = {{ content = true }}\n{fault}{more}"
         );
         let file = self.folder.path().join(format!("{name}.toml"));
         fs::write(&file, text).expect("written");
+        file
+    }
+
+    /// The same experiment under another plan.
+    pub(crate) fn with_plan(&self, plan: &str, file: PathBuf) -> PathBuf {
+        let text = fs::read_to_string(&file).expect("readable");
+        fs::write(
+            &file,
+            text.replace("plan = \"played\"", &format!("plan = \"{plan}\"")),
+        )
+        .expect("written");
         file
     }
 

@@ -24,7 +24,7 @@ async fn an_unknown_key_is_refused_with_file_line_and_key() {
     assert_refused(
         &platform.run(&file).await,
         64,
-        &["slow.toml:14:", "`jiter_ms`"],
+        &["slow.toml:13:", "`jiter_ms`"],
     );
     platform.assert_clean().await;
 }
@@ -118,7 +118,7 @@ async fn a_plan_that_is_not_in_the_folder_of_plans_is_refused() {
     let file = platform.experiment("slow", SLOW, PROMISE);
     let args = ["run", file.to_str().expect("a path"), "--plans", "/nowhere"];
     let ended = crate::platform::end(platform.chaos(&args).spawn().expect("started")).await;
-    assert_refused(&ended, 64, &["/nowhere/browse.toml does not exist"]);
+    assert_refused(&ended, 64, &["/nowhere/played.toml does not exist"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

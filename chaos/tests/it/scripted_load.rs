@@ -1,5 +1,10 @@
-//! A load generator that is as small as its contract: started through a script beside the program under test, it sends
-//! 100 requests a second to the test's service and writes the events that `chitram-load` would.
+//! A load generator that is as small as its contract: started through a script beside the program under test, it writes
+//! the events that `chitram-load` would, for 100 requests a second. What it does depends on the plan's name:
+//!
+//! * `browse`: sends the requests to the test's service;
+//! * `played`: sends nothing, and says what a service that keeps its promises would have answered, by what Toxiproxy does
+//!   at that moment. So that a test reaches its fault however busy the machine is;
+//! * `dies`: says why and exits.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -35,6 +40,9 @@ fn plays_the_load_generator() {
             .expect("a target")
             .trim_end_matches('/')
             .to_owned(),
+        proxy: std::env::var("SCRIPTED_PROXY").expect("a proxy"),
+        is_played: args[1] == "played",
+        fault: Mutex::default(),
         events: Mutex::new(Events::create(&option("--events").expect("a file"))),
         http: reqwest::Client::builder()
             .no_proxy()
@@ -52,9 +60,22 @@ fn plays_the_load_generator() {
 
 struct Load {
     target: String,
+    /// The proxy's address in Toxiproxy's API.
+    proxy: String,
+    is_played: bool,
+    /// What Toxiproxy does to the store, when that is played.
+    fault: Mutex<Fault>,
     events: Mutex<Events>,
     http: reqwest::Client,
     run_id: String,
+}
+
+#[derive(Clone, Copy, Default)]
+enum Fault {
+    #[default]
+    None,
+    Slow,
+    Broken,
 }
 
 struct Events {
@@ -115,6 +136,9 @@ async fn run(load: Arc<Load>) {
             warmup_seconds: 1.0,
             pid: std::process::id(),
         }));
+    if load.is_played {
+        tokio::spawn(look_at_the_fault(load.clone()));
+    }
     let mut requests = tokio::task::JoinSet::new();
     for index in 0_i64.. {
         let due_us = started_at_us + index * 1_000_000 / RATE;
@@ -146,10 +170,6 @@ async fn request(load: Arc<Load>, index: i64, due_us: i64) {
         ("content", "v1/images/one/content")
     };
     let trace_id = (index / 5 % 5 == 0).then(|| format!("{due_us:032x}"));
-    let mut request = load.http.get(format!("{}/{path}", load.target));
-    if let Some(id) = &trace_id {
-        request = request.header("traceparent", format!("00-{id}-00000000000000aa-01"));
-    }
     let mut sample = RequestSample {
         due_us,
         route: route.into(),
@@ -162,32 +182,78 @@ async fn request(load: Arc<Load>, index: i64, due_us: i64) {
         retry_after: false,
         trace_id,
     };
-    match request.send().await {
-        Ok(answer) => {
-            let has = |name: &str| answer.headers().contains_key(name);
-            sample.status = Some(answer.status().as_u16());
-            sample.error = (!answer.status().is_success()).then_some(ErrorKind::Status);
-            sample.retry_after = has("retry-after");
-            sample.problem = answer
-                .headers()
-                .get("content-type")
-                .is_some_and(|t| t == "application/problem+json");
-            match answer.bytes().await {
-                Ok(body) => sample.bytes = body.len() as u64,
-                Err(_) => sample.error = Some(ErrorKind::Io),
-            }
-        }
-        Err(error) => {
-            sample.error = Some(if error.is_timeout() {
-                ErrorKind::Timeout
-            } else {
-                ErrorKind::Io
-            })
-        }
+    if load.is_played {
+        load.play(&mut sample);
+    } else {
+        load.send(path, &mut sample).await;
     }
-    sample.latency_us = (now_us() - due_us).max(0).unsigned_abs();
     load.events
         .lock()
         .expect("unpoisoned")
         .request((index / RATE) as u64, sample);
+}
+
+async fn look_at_the_fault(load: Arc<Load>) {
+    loop {
+        // An API that hangs or is gone leaves what was seen last.
+        if let Ok(answer) = load.http.get(&load.proxy).send().await
+            && let Ok(proxy) = answer.json::<serde_json::Value>().await
+        {
+            let fault = match (&proxy["enabled"], &proxy["toxics"][0]["type"]) {
+                (enabled, _) if enabled == false => Fault::Broken,
+                (_, kind) if kind == "latency" => Fault::Slow,
+                (_, kind) if kind.is_string() => Fault::Broken,
+                _ => Fault::None,
+            };
+            *load.fault.lock().expect("unpoisoned") = fault;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+impl Load {
+    fn play(&self, sample: &mut RequestSample) {
+        (sample.status, sample.latency_us) = (Some(200), 5_000);
+        if sample.route == "list" {
+            return;
+        }
+        match *self.fault.lock().expect("unpoisoned") {
+            Fault::None => {}
+            Fault::Slow => sample.latency_us = 305_000,
+            Fault::Broken => {
+                (sample.status, sample.error) = (Some(503), Some(ErrorKind::Status));
+                (sample.problem, sample.retry_after) = (true, true);
+            }
+        }
+    }
+
+    async fn send(&self, path: &str, sample: &mut RequestSample) {
+        let mut request = self.http.get(format!("{}/{path}", self.target));
+        if let Some(id) = &sample.trace_id {
+            request = request.header("traceparent", format!("00-{id}-00000000000000aa-01"));
+        }
+        match request.send().await {
+            Ok(answer) => {
+                let headers = answer.headers();
+                sample.status = Some(answer.status().as_u16());
+                sample.error = (!answer.status().is_success()).then_some(ErrorKind::Status);
+                sample.retry_after = headers.contains_key("retry-after");
+                sample.problem = headers
+                    .get("content-type")
+                    .is_some_and(|kind| kind == "application/problem+json");
+                match answer.bytes().await {
+                    Ok(body) => sample.bytes = body.len() as u64,
+                    Err(_) => sample.error = Some(ErrorKind::Io),
+                }
+            }
+            Err(error) => {
+                sample.error = Some(if error.is_timeout() {
+                    ErrorKind::Timeout
+                } else {
+                    ErrorKind::Io
+                })
+            }
+        }
+        sample.latency_us = (now_us() - sample.due_us).max(0).unsigned_abs();
+    }
 }

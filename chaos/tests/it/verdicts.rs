@@ -26,16 +26,13 @@ routes = ["content"]
 min_share = 0.8
 "#;
 
-/// Of a service without a breaker: every failure takes its store's whole deadline of 800 ms.
 const BLACK_HOLE_PROMISE: &str = r#"
-[detection]
-first_error_share = 0.8
 [[expect]]
 kind = "fails_fast"
 routes = ["content"]
 status = 503
 after_s = 2
-p95_ms = P95
+p95_ms = 250
 [[expect]]
 kind = "unchanged"
 routes = ["list"]
@@ -57,7 +54,7 @@ fn assert_verdict(result: &Value, ended: &Ended, verdict: &str, code: i32) {
 }
 
 async fn a_slow_store_passes_and_the_traces_name_it_on(platform: Platform) {
-    let file = platform.experiment("slow", SLOW, SLOW_PROMISE);
+    let file = platform.with_plan("browse", platform.experiment("slow", SLOW, SLOW_PROMISE));
     let ended = platform.run(&file).await;
     platform.assert_clean().await;
     let result = platform.result();
@@ -91,29 +88,24 @@ async fn a_slow_store_behind_the_real_toxiproxy_passes_and_the_traces_name_it() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_black_hole_passes_when_failures_are_as_fast_as_promised() {
+async fn a_black_hole_passes_when_failures_are_as_promised() {
     let platform = Platform::new().await;
-    let file = platform.experiment(
-        "hole",
-        BLACK_HOLE,
-        &BLACK_HOLE_PROMISE.replace("P95", "2000"),
-    );
-    let ended = platform.run(&file).await;
+    let ended = platform
+        .run(&platform.experiment("hole", BLACK_HOLE, BLACK_HOLE_PROMISE))
+        .await;
     platform.assert_clean().await;
     assert_verdict(&platform.result(), &ended, "pass", 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_black_hole_deviates_when_failures_take_longer_than_promised() {
+async fn a_black_hole_deviates_when_no_failure_was_promised() {
     let Some(platform) = Platform::with_real_toxiproxy().await else {
         return;
     };
-    let file = platform.experiment(
-        "hole",
-        BLACK_HOLE,
-        &BLACK_HOLE_PROMISE.replace("P95", "250"),
-    );
-    let ended = platform.run(&file).await;
+    let promise = "[[expect]]\nkind = \"no_errors\"\nroutes = [\"content\"]\n";
+    let ended = platform
+        .run(&platform.experiment("hole", BLACK_HOLE, promise))
+        .await;
     platform.assert_clean().await;
     assert_verdict(&platform.result(), &ended, "deviated", 10);
 }
@@ -156,11 +148,7 @@ async fn a_control_without_a_fault_passes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_death_of_the_load_generator_aborts_and_its_last_line_is_quoted() {
     let platform = Platform::new().await;
-    let file = platform.experiment("dies", SLOW, SLOW_PROMISE);
-    let text = std::fs::read_to_string(&file)
-        .expect("readable")
-        .replace("plan = \"browse\"", "plan = \"dies\"");
-    std::fs::write(&file, text).expect("written");
+    let file = platform.with_plan("dies", platform.experiment("dies", SLOW, SLOW_PROMISE));
     let ended = platform.run(&file).await;
     assert_eq!(ended.code, Some(14), "{ended:?}");
     assert!(ended.stderr.contains("out of luck"), "{}", ended.stderr);
