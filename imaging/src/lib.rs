@@ -1,2 +1,42 @@
-//! Bytes in, bytes out: probe, decode, resize and encode pictures. No I/O, no async.
+//! Bytes in, bytes out: probe, decode, resize and encode pictures. No I/O, no async, no threads: the caller
+//! owns those, and hands in a [`Scratch`] that is reused from call to call.
+//!
+//! Three functions: [`probe`] reads a header, [`render`] makes a smaller (or other) picture out of one, and
+//! [`dominant_color`] says which colour it mostly is. They take bytes of strangers, so:
+//!
+//! - whatever can be refused is refused from the header, before memory for pixels is asked for ([`Limits`]);
+//! - no input makes them panic: a panic inside a decoder is caught and becomes [`Error::Damaged`]. This
+//!   needs `panic = "unwind"`, the default;
+//! - every size is bounded: pixels, colour profile, metadata, frames, and what a [`Scratch`] keeps.
+//!
+//! This crate must not know of requests, storage, presets or telemetry.
+#![allow(
+    clippy::similar_names,
+    reason = "size and side are what this crate is about"
+)]
 
+mod bytes;
+mod color;
+mod decode;
+mod dominant;
+mod encode;
+mod error;
+mod exif;
+mod limits;
+mod operation;
+mod orient;
+mod probe;
+mod raster;
+mod render;
+mod resize;
+mod scratch;
+mod webp;
+
+pub use dominant::dominant_color;
+pub use error::{Error, ErrorKind, Quantity};
+pub use limits::Limits;
+pub use operation::{Fit, Operation, OutputFormat, Size};
+pub use orient::Orientation;
+pub use probe::{Info, InputFormat, probe};
+pub use render::{Encoded, render};
+pub use scratch::Scratch;

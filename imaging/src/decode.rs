@@ -1,0 +1,73 @@
+//! From a file's bytes to pixels: one file per format below this one, each with the same two functions.
+//!
+//! - `probe(bytes, limits)` reads the header by our own bounded parser and checks every limit;
+//! - `decode(bytes, info, target, limits, scratch)` fills `scratch.pixels`. `target` is the size the picture
+//!   will be resized to, so a decoder that can deliver a smaller picture for less work may.
+//!
+//! The libraries behind `decode` parse the header again, in their own way. Each `decode` therefore compares
+//! what its library found with what was probed, so that no file can show one size to the limits and another
+//! to the allocator.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::{Error, Info, InputFormat, Limits, Scratch, Size, raster::Raster};
+
+mod gif;
+mod jpeg;
+mod png;
+mod webp;
+
+/// The longest side of what presets make of a picture; only used to estimate memory.
+const USUAL_TARGET: u32 = 2048;
+
+pub(crate) fn probe(format: InputFormat, bytes: &[u8], limits: &Limits) -> Result<Info, Error> {
+    match format {
+        InputFormat::Jpeg => jpeg::probe(bytes, limits),
+        InputFormat::Png => png::probe(bytes, limits),
+        InputFormat::Webp => webp::probe(bytes, limits),
+        InputFormat::Gif => gif::probe(bytes, limits),
+    }
+}
+
+/// Decodes what was probed. A panic in a library is a damaged file to us, and not the end of the process.
+pub(crate) fn decode(
+    bytes: &[u8],
+    info: &Info,
+    target: Size,
+    limits: &Limits,
+    scratch: &mut Scratch,
+) -> Result<Raster, Error> {
+    // The scratch holds plain bytes that each render overwrites, so a half-done decode leaves nothing broken.
+    let attempt = AssertUnwindSafe(|| match info.format {
+        InputFormat::Jpeg => jpeg::decode(bytes, info, limits, scratch),
+        InputFormat::Png => png::decode(bytes, info, limits, scratch),
+        InputFormat::Webp => webp::decode(bytes, info, target, limits, scratch),
+        InputFormat::Gif => gif::decode(bytes, info, limits, scratch),
+    });
+    catch_unwind(attempt).unwrap_or_else(|_| {
+        Err(Error::damaged(
+            info.format,
+            None,
+            "the decoder gave up on it",
+        ))
+    })
+}
+
+/// Memory of a render: the pixels, what the decoder holds besides them, and the resize's intermediate.
+fn peak_bytes(size: Size, channels: usize, decoder_bytes: u64) -> u64 {
+    let rows = u64::from(size.width) * u64::from(size.height.min(USUAL_TARGET));
+    (size.pixels() + rows) * channels as u64 + decoder_bytes
+}
+
+/// Refuses a file that shows its library another size than it showed us.
+fn same_size(info: &Info, found: (u32, u32)) -> Result<(), Error> {
+    let Size { width, height } = info.stored;
+    if found == (width, height) {
+        return Ok(());
+    }
+    let reason = format!(
+        "its headers contradict each other ({width} x {height} and {} x {} pixels)",
+        found.0, found.1
+    );
+    Err(Error::damaged(info.format, None, reason))
+}

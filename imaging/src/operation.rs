@@ -1,0 +1,373 @@
+//! What is to be made of a picture, and the arithmetic of sizes. Knows nothing of pixels.
+
+use std::fmt;
+
+use crate::{Error, Limits};
+
+/// Width and height in pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Size {
+    /// Pixels from left to right.
+    pub width: u32,
+    /// Pixels from top to bottom.
+    pub height: u32,
+}
+
+/// A format that [`crate::render`] writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OutputFormat {
+    /// Lossy, no transparency: a transparent picture is laid on white.
+    Jpeg,
+    /// Lossless.
+    Png,
+    /// Lossy, with transparency.
+    Webp,
+}
+
+/// How a picture is fitted to a box.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Fit {
+    /// As large as fits into the box, aspect ratio kept, never enlarged.
+    Inside,
+    /// Exactly the box: the whole picture in its middle, enlarged if need be, the rest transparent (white in a JPEG).
+    Contain,
+    /// Exactly the box: filled by the middle of the picture, enlarged if need be.
+    Cover,
+    /// Exactly the box: the aspect ratio gives way.
+    Fill,
+}
+
+/// One render: a box, how to fit it, and how to write the result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Operation {
+    /// The box.
+    pub size: Size,
+    /// How the picture fits it.
+    pub fit: Fit,
+    /// What is written.
+    pub format: OutputFormat,
+    /// 1 to 100; PNG ignores it.
+    pub quality: u8,
+}
+
+/// An [`Operation`] applied to one size of picture.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Plan {
+    /// How much of the picture's width and height is shown, of its middle; 1.0 is all.
+    pub visible: (f64, f64),
+    /// Size that the visible part is resized to.
+    pub scaled: Size,
+    /// Size of the result; larger than `scaled` only when letterboxed.
+    pub canvas: Size,
+}
+
+impl Operation {
+    /// Quality when nobody asks for one.
+    pub const DEFAULT_QUALITY: u8 = 80;
+
+    /// A picture that fits into a square of `side` pixels: what a preset does.
+    #[must_use]
+    pub const fn inside(side: u32, format: OutputFormat) -> Self {
+        let size = Size {
+            width: side,
+            height: side,
+        };
+        Self {
+            size,
+            fit: Fit::Inside,
+            format,
+            quality: Self::DEFAULT_QUALITY,
+        }
+    }
+
+    /// What to do with a picture of the size `source`, as it is displayed.
+    pub(crate) fn plan(&self, source: Size, limits: &Limits) -> Result<Plan, Error> {
+        self.validate()?;
+        let whole = (1.0, 1.0);
+        let plan = match self.fit {
+            Fit::Inside => {
+                let longest = self.format.longest_side().min(limits.side);
+                let bound = Size {
+                    width: self.size.width.min(longest),
+                    height: self.size.height.min(longest),
+                };
+                let scaled = source.scaled(source.scale_into(bound).min(1.0), bound);
+                Plan {
+                    visible: whole,
+                    scaled,
+                    canvas: scaled,
+                }
+            }
+            Fit::Contain => {
+                let scaled = source.scaled(source.scale_into(self.size), self.size);
+                Plan {
+                    visible: whole,
+                    scaled,
+                    canvas: self.size,
+                }
+            }
+            Fit::Cover => Plan {
+                visible: source.covering(self.size),
+                scaled: self.size,
+                canvas: self.size,
+            },
+            Fit::Fill => Plan {
+                visible: whole,
+                scaled: self.size,
+                canvas: self.size,
+            },
+        };
+        limits.check_output(plan.canvas, self.format.longest_side())?;
+        Ok(plan)
+    }
+
+    fn validate(&self) -> Result<(), Error> {
+        let bad = |field, reason: &str| {
+            Err(Error::BadOperation {
+                field,
+                reason: reason.to_owned(),
+            })
+        };
+        if self.size.width == 0 {
+            return bad("width", "must be at least 1");
+        }
+        if self.size.height == 0 {
+            return bad("height", "must be at least 1");
+        }
+        if !(1..=100).contains(&self.quality) {
+            return bad("quality", "must be from 1 to 100");
+        }
+        Ok(())
+    }
+}
+
+impl Plan {
+    /// The same plan for a picture lying on its side.
+    pub(crate) fn transposed(self) -> Self {
+        Self {
+            visible: (self.visible.1, self.visible.0),
+            scaled: self.scaled.transposed(),
+            canvas: self.canvas.transposed(),
+        }
+    }
+
+    /// The size that the whole picture would have, were its hidden part resized too: what a decoder that
+    /// scales must at least deliver.
+    pub(crate) fn whole(&self) -> Size {
+        Size {
+            width: (f64::from(self.scaled.width) / self.visible.0).ceil() as u32,
+            height: (f64::from(self.scaled.height) / self.visible.1).ceil() as u32,
+        }
+    }
+}
+
+impl Size {
+    /// Width times height.
+    #[must_use]
+    pub fn pixels(self) -> u64 {
+        u64::from(self.width) * u64::from(self.height)
+    }
+
+    pub(crate) const fn transposed(self) -> Self {
+        Self {
+            width: self.height,
+            height: self.width,
+        }
+    }
+
+    /// Bytes of a picture of this size. Sizes are within [`Limits`] by then, so it fits.
+    pub(crate) fn bytes(self, channels: usize) -> usize {
+        self.width as usize * self.height as usize * channels
+    }
+
+    /// The factor that makes this just fit into `bound`.
+    fn scale_into(self, bound: Self) -> f64 {
+        let horizontal = f64::from(bound.width) / f64::from(self.width);
+        horizontal.min(f64::from(bound.height) / f64::from(self.height))
+    }
+
+    /// This size times `scale`, rounded, at least one pixel and at most `bound`.
+    fn scaled(self, scale: f64, bound: Self) -> Self {
+        let side =
+            |side: u32, bound: u32| ((f64::from(side) * scale).round() as u32).clamp(1, bound);
+        Self {
+            width: side(self.width, bound.width),
+            height: side(self.height, bound.height),
+        }
+    }
+
+    /// The share of this width and height that has the aspect ratio of `target`.
+    fn covering(self, target: Self) -> (f64, f64) {
+        let aspect = |size: Self| f64::from(size.width) / f64::from(size.height);
+        let ratio = aspect(self) / aspect(target);
+        if ratio > 1.0 {
+            (1.0 / ratio, 1.0)
+        } else {
+            (1.0, ratio)
+        }
+    }
+}
+
+impl OutputFormat {
+    /// Lower-case name: `jpeg`, `png` or `webp`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Jpeg => "jpeg",
+            Self::Png => "png",
+            Self::Webp => "webp",
+        }
+    }
+
+    /// Media type, for a `Content-Type` header.
+    #[must_use]
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Jpeg => "image/jpeg",
+            Self::Png => "image/png",
+            Self::Webp => "image/webp",
+        }
+    }
+
+    /// The longest side that the format can express, in pixels.
+    const fn longest_side(self) -> u32 {
+        match self {
+            Self::Jpeg => 65_535,
+            Self::Png => i32::MAX as u32,
+            Self::Webp => 16_383,
+        }
+    }
+}
+
+impl fmt::Display for OutputFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Jpeg => "JPEG",
+            Self::Png => "PNG",
+            Self::Webp => "WebP",
+        })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail")]
+mod tests {
+    use super::*;
+
+    fn plan(fit: Fit, source: (u32, u32), target: (u32, u32)) -> Result<Plan, Error> {
+        let size = |(width, height)| Size { width, height };
+        let operation = Operation {
+            fit,
+            size: size(target),
+            ..Operation::inside(1, OutputFormat::Webp)
+        };
+        operation.plan(size(source), &Limits::default())
+    }
+
+    fn canvas(fit: Fit, source: (u32, u32), target: (u32, u32)) -> (u32, u32) {
+        let canvas = plan(fit, source, target).unwrap().canvas;
+        (canvas.width, canvas.height)
+    }
+
+    #[test]
+    fn inside_keeps_the_aspect_ratio_and_never_enlarges() {
+        assert_eq!(canvas(Fit::Inside, (4000, 3000), (1024, 1024)), (1024, 768));
+        assert_eq!(canvas(Fit::Inside, (3000, 4000), (1024, 1024)), (768, 1024));
+        assert_eq!(canvas(Fit::Inside, (100, 50), (1024, 1024)), (100, 50));
+        assert_eq!(
+            canvas(Fit::Inside, (16_384, 1), (200, 200)),
+            (200, 1),
+            "never less than one pixel"
+        );
+        assert_eq!(
+            canvas(Fit::Inside, (16_384, 100), (20_000, 20_000)).0,
+            16_383,
+            "the most WebP can hold"
+        );
+    }
+
+    #[test]
+    fn the_other_fits_fill_the_box_exactly() {
+        for fit in [Fit::Contain, Fit::Cover, Fit::Fill] {
+            for source in [(1, 1), (1, 500), (500, 1), (640, 480)] {
+                assert_eq!(
+                    canvas(fit, source, (300, 200)),
+                    (300, 200),
+                    "{fit:?} of {source:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn cover_shows_the_middle() {
+        assert_eq!(
+            plan(Fit::Cover, (400, 100), (100, 100)).unwrap().visible,
+            (0.25, 1.0)
+        );
+        assert_eq!(
+            plan(Fit::Cover, (100, 400), (100, 100)).unwrap().visible,
+            (1.0, 0.25)
+        );
+        let whole = plan(Fit::Cover, (400, 100), (50, 50)).unwrap().whole();
+        assert_eq!(
+            whole,
+            Size {
+                width: 200,
+                height: 50
+            }
+        );
+    }
+
+    #[test]
+    fn an_output_over_a_limit_is_refused() {
+        let too_wide = plan(Fit::Fill, (10, 10), (20_000, 10)).unwrap_err();
+        assert!(
+            matches!(
+                too_wide,
+                Error::TooLarge {
+                    what: crate::Quantity::OutputWidth,
+                    ..
+                }
+            ),
+            "{too_wide}"
+        );
+        let too_big = plan(Fit::Fill, (10, 10), (10_000, 10_000)).unwrap_err();
+        assert!(
+            matches!(
+                too_big,
+                Error::TooLarge {
+                    what: crate::Quantity::OutputPixels,
+                    ..
+                }
+            ),
+            "{too_big}"
+        );
+    }
+
+    #[test]
+    fn a_senseless_operation_is_refused() {
+        assert!(matches!(
+            plan(Fit::Fill, (10, 10), (0, 10)),
+            Err(Error::BadOperation { field: "width", .. })
+        ));
+        let quality = Operation {
+            quality: 0,
+            ..Operation::inside(10, OutputFormat::Jpeg)
+        };
+        let refused = quality.plan(
+            Size {
+                width: 1,
+                height: 1,
+            },
+            &Limits::default(),
+        );
+        assert!(matches!(
+            refused,
+            Err(Error::BadOperation {
+                field: "quality",
+                ..
+            })
+        ));
+    }
+}

@@ -1,0 +1,91 @@
+//! Memory that is reused from one picture to the next: fresh pages for 36 MB cost more than a small resize.
+
+use fast_image_resize::Resizer;
+
+use crate::Error;
+
+/// Buffers of one thread's renders. Reusing it saves page faults; dropping it frees everything.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    /// The decoded picture.
+    pub(crate) pixels: Vec<u8>,
+    /// A second picture for a step that can't work in place: a GIF frame before it is put on its canvas,
+    /// the resize's intermediate, the result of a rotation.
+    pub(crate) spare: Vec<u8>,
+    /// The picture after the resize.
+    pub(crate) resized: Vec<u8>,
+    pub(crate) resizer: Resizer,
+}
+
+impl Scratch {
+    /// The most that a scratch keeps between calls, in bytes: enough for a 16-megapixel photograph.
+    pub const KEPT_BYTES: usize = 64 << 20;
+
+    /// An empty scratch; it grows on first use.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Gives back memory beyond [`Self::KEPT_BYTES`], the biggest buffer first.
+    pub(crate) fn trim(&mut self) {
+        while self.held_bytes() > Self::KEPT_BYTES {
+            let internal = self.resizer.size_of_internal_buffers();
+            let biggest = [&mut self.pixels, &mut self.spare, &mut self.resized]
+                .into_iter()
+                .max_by_key(|buffer| buffer.capacity());
+            match biggest {
+                Some(buffer) if buffer.capacity() >= internal => *buffer = Vec::new(),
+                _ => self.resizer.reset_internal_buffers(),
+            }
+        }
+    }
+
+    fn held_bytes(&self) -> usize {
+        let buffers = self.pixels.capacity() + self.spare.capacity() + self.resized.capacity();
+        buffers + self.resizer.size_of_internal_buffers()
+    }
+}
+
+/// Makes `buffer` exactly `len` zeros.
+///
+/// Zeros rather than what was there: a decoder that stops early must not show the previous picture.
+pub(crate) fn blank(buffer: &mut Vec<u8>, len: usize) -> Result<(), Error> {
+    buffer.clear();
+    buffer
+        .try_reserve_exact(len)
+        .map_err(|_| Error::OutOfMemory { bytes: len as u64 })?;
+    buffer.resize(len, 0);
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scratch_gives_back_what_a_huge_picture_took() {
+        let mut scratch = Scratch::new();
+        blank(&mut scratch.pixels, Scratch::KEPT_BYTES + 1).unwrap();
+        blank(&mut scratch.resized, 1000).unwrap();
+        scratch.trim();
+        assert_eq!(scratch.pixels.capacity(), 0);
+        assert!(scratch.resized.capacity() >= 1000, "a small buffer is kept");
+    }
+
+    #[test]
+    fn a_reused_buffer_shows_nothing_of_the_last_picture() {
+        let mut buffer = vec![7; 100];
+        blank(&mut buffer, 50).unwrap();
+        assert_eq!(buffer, [0; 50]);
+    }
+
+    #[test]
+    fn memory_that_cannot_be_had_is_an_error() {
+        assert_eq!(
+            blank(&mut Vec::new(), usize::MAX),
+            Err(Error::OutOfMemory { bytes: u64::MAX })
+        );
+    }
+}

@@ -1,0 +1,3 @@
+//! libwebp, through safe functions.
+
+pub(crate) mod ffi;

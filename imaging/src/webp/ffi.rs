@@ -1,0 +1,176 @@
+//! The calls into libwebp: the only file with `unsafe`. Its functions are safe to call with any bytes and
+//! any sizes: they check what libwebp does not.
+#![allow(
+    unsafe_code,
+    reason = "libwebp is a C library, and no decoder in Rust is as fast and as complete"
+)]
+
+use libwebp_sys as sys;
+
+use crate::Size;
+
+/// Why libwebp gave no pixels.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum DecodeFailure {
+    /// It could not get memory for a picture of so many bytes.
+    OutOfMemory(u64),
+    /// What is wrong with the file.
+    Damaged(&'static str),
+}
+
+/// Decodes one coded picture (`VP8 ` or `VP8L` chunk, perhaps after an `ALPH` chunk) that must have the size
+/// `stored`, scaled to `size`, into `pixels`: RGBA if `alpha`, else RGB, exactly as long as that takes.
+pub(crate) fn decode(
+    data: &[u8],
+    stored: Size,
+    size: Size,
+    alpha: bool,
+    pixels: &mut [u8],
+) -> Result<(), DecodeFailure> {
+    let channels = if alpha { 4 } else { 3 };
+    if pixels.len() != size.bytes(channels) || size.pixels() == 0 {
+        return Err(DecodeFailure::Damaged("its size is not what was expected"));
+    }
+    let mut config = sys::WebPDecoderConfig::new()
+        .map_err(|()| DecodeFailure::Damaged("libwebp's version differs"))?;
+    // SAFETY: `data` is valid for reads of `data.len()` bytes and `config.input` for writes; libwebp keeps
+    // neither pointer.
+    let status = unsafe { sys::WebPGetFeatures(data.as_ptr(), data.len(), &raw mut config.input) };
+    checked(status, size, channels)?;
+    // libwebp has no pixel limit of its own: this is where ours is enforced on what it is about to decode.
+    if (config.input.width, config.input.height) != (stored.width as i32, stored.height as i32) {
+        return Err(DecodeFailure::Damaged("its headers contradict each other"));
+    }
+    if size != stored {
+        config.options.use_scaling = 1;
+        config.options.scaled_width = size.width as i32;
+        config.options.scaled_height = size.height as i32;
+    }
+    config.output.colorspace = if alpha {
+        sys::WEBP_CSP_MODE::MODE_RGBA
+    } else {
+        sys::WEBP_CSP_MODE::MODE_RGB
+    };
+    config.output.is_external_memory = 1;
+    config.output.u.RGBA = sys::WebPRGBABuffer {
+        rgba: pixels.as_mut_ptr(),
+        stride: (size.width as usize * channels) as i32,
+        size: pixels.len(),
+    };
+    // SAFETY: `data` is valid for reads of its length. The output is external memory that is valid for writes
+    // of `size` bytes; libwebp checks `stride`, `size` and the scaled dimensions against it before it
+    // writes, and fails otherwise. `config` was initialised by libwebp, and all of it outlives the call.
+    let status = unsafe { sys::WebPDecode(data.as_ptr(), data.len(), &raw mut config) };
+    // SAFETY: the buffer was initialised by libwebp; the memory being external, only what libwebp itself
+    // took is freed.
+    unsafe { sys::WebPFreeDecBuffer(&raw mut config.output) };
+    checked(status, size, channels)
+}
+
+fn checked(status: sys::VP8StatusCode, size: Size, channels: usize) -> Result<(), DecodeFailure> {
+    use sys::VP8StatusCode as Status;
+    match status {
+        Status::VP8_STATUS_OK => Ok(()),
+        Status::VP8_STATUS_OUT_OF_MEMORY => {
+            Err(DecodeFailure::OutOfMemory(size.bytes(channels) as u64))
+        }
+        Status::VP8_STATUS_NOT_ENOUGH_DATA | Status::VP8_STATUS_SUSPENDED => {
+            Err(DecodeFailure::Damaged("ends before its last pixel"))
+        }
+        Status::VP8_STATUS_UNSUPPORTED_FEATURE => {
+            Err(DecodeFailure::Damaged("uses an unknown feature"))
+        }
+        _ => Err(DecodeFailure::Damaged("its coded data breaks the rules")),
+    }
+}
+
+/// How a picture is encoded.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Settings {
+    /// 1 to 100.
+    pub quality: u8,
+    /// 0 (fastest) to 6 (smallest).
+    pub method: u8,
+}
+
+/// Encodes `pixels`, RGBA if `alpha`, else RGB, as a lossy picture of at most 16,383 pixels a side.
+pub(crate) fn encode(
+    pixels: &[u8],
+    size: Size,
+    alpha: bool,
+    settings: Settings,
+) -> Result<Vec<u8>, String> {
+    let channels = if alpha { 4 } else { 3 };
+    if pixels.len() != size.bytes(channels) || size.pixels() == 0 {
+        return Err("the pixels do not match the size".to_owned());
+    }
+    let mut config = sys::WebPConfig::new().map_err(|()| "libwebp's version differs".to_owned())?;
+    config.quality = f32::from(settings.quality);
+    config.method = settings.method.into();
+    let mut picture =
+        Picture(sys::WebPPicture::new().map_err(|()| "libwebp's version differs".to_owned())?);
+    picture.0.width = size.width as i32;
+    picture.0.height = size.height as i32;
+    let stride = (size.width as usize * channels) as i32;
+    let import = if alpha {
+        sys::WebPPictureImportRGBA
+    } else {
+        sys::WebPPictureImportRGB
+    };
+    // SAFETY: `pixels` holds `height` rows of `stride` bytes, as was checked above; libwebp copies them into
+    // memory of its own, which `Picture` frees.
+    if unsafe { import(&raw mut picture.0, pixels.as_ptr(), stride) } == 0 {
+        return Err("libwebp could not take the pixels".to_owned());
+    }
+    let mut writer = Writer::new();
+    picture.0.writer = Some(sys::WebPMemoryWrite);
+    picture.0.custom_ptr = (&raw mut writer.0).cast();
+    // SAFETY: `config` and `picture` were initialised by libwebp. `WebPMemoryWrite` expects `custom_ptr` to
+    // be a `WebPMemoryWriter`, which it is, and which outlives the call.
+    if unsafe { sys::WebPEncode(&raw const config, &raw mut picture.0) } == 0 {
+        return Err(format!("{:?}", picture.0.error_code));
+    }
+    Ok(writer.written().to_vec())
+}
+
+/// A picture whose memory libwebp took and is given back.
+struct Picture(sys::WebPPicture);
+
+impl Drop for Picture {
+    fn drop(&mut self) {
+        // SAFETY: it was initialised by libwebp and is freed once.
+        unsafe { sys::WebPPictureFree(&raw mut self.0) };
+    }
+}
+
+/// The encoder's output in memory of libwebp.
+struct Writer(sys::WebPMemoryWriter);
+
+impl Writer {
+    fn new() -> Self {
+        let mut writer = sys::WebPMemoryWriter {
+            mem: std::ptr::null_mut(),
+            size: 0,
+            max_size: 0,
+            pad: [0],
+        };
+        // SAFETY: `writer` is valid for writes.
+        unsafe { sys::WebPMemoryWriterInit(&raw mut writer) };
+        Self(writer)
+    }
+
+    fn written(&self) -> &[u8] {
+        if self.0.mem.is_null() {
+            return &[];
+        }
+        // SAFETY: libwebp has written `size` bytes at `mem`, and nothing changes them while `self` is borrowed.
+        unsafe { std::slice::from_raw_parts(self.0.mem, self.0.size) }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // SAFETY: it was initialised by libwebp and is cleared once.
+        unsafe { sys::WebPMemoryWriterClear(&raw mut self.0) };
+    }
+}

@@ -1,0 +1,15 @@
+//! The crate from outside: real files made by other encoders in, pixels and sizes and errors out.
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+#![allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "a byte string literal is a reference"
+)]
+
+mod color;
+mod formats;
+mod limits;
+mod make;
+mod malformed;
+mod memory;
+mod orientation;
+mod sizes;
