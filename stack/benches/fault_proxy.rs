@@ -38,7 +38,7 @@ const BULK: usize = 256 << 20;
 const BLOCK: usize = 256 << 10;
 
 /// No read or write may take longer.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 /// A way from the client to the server, and what was measured on it.
 struct Route {

@@ -15,7 +15,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use stack::{net::loopback, server, standin};
+use stack::{
+    net::loopback,
+    server::{self, Source},
+    standin,
+};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use toxiproxy_rust::{client::Client, proxy::ProxyPack};
@@ -39,7 +43,17 @@ fn the_independent_client_drives_the_stand_in() {
 
 #[test]
 fn the_independent_client_drives_the_real_server() {
-    let Some(found) = server::require(server::toxiproxy::find()) else {
+    let mut backend = server::toxiproxy::find();
+    if let Some(found) = &mut backend.found
+        && let (Source::Url(_), Some(program)) = (
+            &found.source,
+            server::find::on_path_or_cached("toxiproxy-server"),
+        )
+    {
+        // Even where a URL names a server: this test resets all that it has.
+        found.source = Source::Program(program);
+    }
+    let Some(found) = server::require(backend) else {
         return;
     };
     let runtime = Runtime::new().unwrap();

@@ -120,7 +120,7 @@ impl Chain {
             match current(id) {
                 None => self.remove(index, now),
                 Some(toxic) if toxic.revision != self.stages[index].toxic.revision => {
-                    self.redraw(index, toxic, now)
+                    self.redraw(index, toxic, now);
                 }
                 Some(_) => {}
             }
@@ -235,4 +235,8 @@ impl Chain {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails where it stands"
+)]
 mod tests;

@@ -78,6 +78,10 @@ fn prepare(client: &TcpStream, server: &TcpStream, reset: bool) -> io::Result<()
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails where it stands"
+)]
 mod tests {
     use super::*;
 

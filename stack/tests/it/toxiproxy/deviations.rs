@@ -202,7 +202,7 @@ async fn the_version_is_a_number() {
             assert_eq!(
                 subject.ok("GET /version", "").await,
                 json!({"version": "2.12.0"})
-            )
+            );
         },
         async |subject| assert!(subject.ok("GET /version", "").await["version"].is_string()),
     )

@@ -75,8 +75,11 @@ impl Peer {
 
     pub(super) async fn expect_reset(&mut self) {
         let (rest, end) = self.rest().await;
-        let reset = end.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionReset);
-        assert!(rest.is_empty() && reset, "no reset: {rest:?}");
+        let ended = end.map_err(|error| error.kind());
+        assert_eq!(
+            (rest, ended),
+            (Vec::new(), Err(io::ErrorKind::ConnectionReset))
+        );
     }
 
     /// Whether nothing comes for that long: neither bytes nor the end.

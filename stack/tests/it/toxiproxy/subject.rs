@@ -31,7 +31,7 @@ pub(crate) struct Subject {
 #[expect(dead_code, reason = "held to be dropped")]
 enum Keep {
     StandIn(DropGuard),
-    Real(server::toxiproxy::Toxiproxy),
+    Real(Box<server::toxiproxy::Toxiproxy>),
 }
 
 /// What the API answered.
@@ -84,7 +84,7 @@ impl Subject {
             .unwrap();
         Some(Self {
             url: server.url.clone(),
-            _running: Keep::Real(server),
+            _running: Keep::Real(Box::new(server)),
         })
     }
 

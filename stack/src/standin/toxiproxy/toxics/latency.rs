@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::{Flow, Queue, Step, pass_or_wait};
 
 /// As good as never, and still a time that can be added to the present one.
-const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
+const FOREVER: Duration = Duration::from_hours(365 * 24);
 
 /// Milliseconds. Any integer is accepted; a delay below zero is none.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -1,0 +1,139 @@
+//! What a proxy carries while it injects nothing, and when connections end.
+
+use serde_json::json;
+
+use crate::toxiproxy::{
+    on_both,
+    peers::{Peer, echo_server, pair, refuses, server},
+    subject::Subject,
+    wire::{ms, noise},
+};
+
+on_both! {
+    bytes_pass_both_ways_unchanged,
+    an_upstream_that_refuses_closes_the_accepted_client,
+    a_disabled_proxy_refuses_and_closes_and_an_enabled_one_serves_again,
+    a_deleted_proxy_closes_its_connections,
+    a_moved_proxy_closes_its_connections_and_serves_at_its_new_address,
+    populate_with_the_same_addresses_keeps_connections,
+    there_is_no_half_close,
+    a_sender_is_slowed_to_the_pace_of_its_reader,
+}
+
+async fn bytes_pass_both_ways_unchanged(subject: Subject) {
+    let (upstream, mut clients) = server().await;
+    let (mut client, mut server) = pair(subject.proxy(upstream).await, &mut clients).await;
+    let data = noise(5 << 20);
+    tokio::join!(client.send(&data), server.expect(&data));
+    tokio::join!(server.send(&data), client.expect(&data));
+}
+
+async fn an_upstream_that_refuses_closes_the_accepted_client(subject: Subject) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let upstream = listener.local_addr().unwrap();
+    drop(listener);
+    let mut client = Peer::connect(subject.proxy(upstream).await).await;
+    client.expect_end().await;
+}
+
+async fn a_disabled_proxy_refuses_and_closes_and_an_enabled_one_serves_again(subject: Subject) {
+    let (upstream, mut clients) = server().await;
+    let proxy = subject.proxy(upstream).await;
+    let (mut client, mut server) = pair(proxy, &mut clients).await;
+    subject
+        .ok("PATCH /proxies/p", json!({"enabled": false}))
+        .await;
+    assert!(refuses(proxy).await);
+    client.expect_end().await;
+    server.expect_end().await;
+    subject
+        .ok("PATCH /proxies/p", json!({"enabled": true}))
+        .await;
+    let (mut client, mut server) = pair(proxy, &mut clients).await;
+    client.send(b"again").await;
+    server.expect(b"again").await;
+}
+
+async fn a_deleted_proxy_closes_its_connections(subject: Subject) {
+    let proxy = subject.proxy(echo_server().await).await;
+    let mut client = Peer::connect(proxy).await;
+    client.echo(b"a").await;
+    subject.ok("DELETE /proxies/p", "").await;
+    client.expect_end().await;
+    assert!(refuses(proxy).await);
+}
+
+async fn a_moved_proxy_closes_its_connections_and_serves_at_its_new_address(subject: Subject) {
+    let proxy = subject.proxy(echo_server().await).await;
+    let mut client = Peer::connect(proxy).await;
+    client.echo(b"a").await;
+    let moved = subject
+        .ok("PATCH /proxies/p", json!({"listen": "127.0.0.1:0"}))
+        .await;
+    client.expect_end().await;
+    assert!(refuses(proxy).await);
+    let mut client = Peer::connect(moved["listen"].as_str().unwrap().parse().unwrap()).await;
+    client.echo(b"a").await;
+
+    let (upstream, mut clients) = server().await;
+    subject
+        .ok("PATCH /proxies/p", json!({"upstream": upstream}))
+        .await;
+    client.expect_end().await;
+    let (mut client, mut server) = pair(
+        moved["listen"].as_str().unwrap().parse().unwrap(),
+        &mut clients,
+    )
+    .await;
+    client.send(b"elsewhere").await;
+    server.expect(b"elsewhere").await;
+}
+
+async fn populate_with_the_same_addresses_keeps_connections(subject: Subject) {
+    let upstream = echo_server().await;
+    let proxy = subject.proxy(upstream).await;
+    let mut client = Peer::connect(proxy).await;
+    client.echo(b"a").await;
+    let entry = |listen: &str| json!([{"name": "p", "listen": listen, "upstream": upstream, "enabled": false}]);
+    subject
+        .ok("POST /populate", entry(&proxy.to_string()))
+        .await;
+    client.echo(b"still").await;
+    subject.ok("POST /populate", entry("127.0.0.1:0")).await;
+    client.expect_end().await;
+}
+
+async fn there_is_no_half_close(subject: Subject) {
+    let (upstream, mut clients) = server().await;
+    let (mut client, mut server) = pair(subject.proxy(upstream).await, &mut clients).await;
+    client.send(b"question").await;
+    server.expect(b"question").await;
+    tokio::io::AsyncWriteExt::shutdown(&mut client.0)
+        .await
+        .unwrap();
+    server.expect_end().await;
+    // The answer to a client that has sent its FIN is lost.
+    client.expect_end().await;
+}
+
+async fn a_sender_is_slowed_to_the_pace_of_its_reader(subject: Subject) {
+    const FAR_TOO_MUCH: usize = 256 << 20;
+    let (upstream, mut clients) = server().await;
+    let proxy = subject.proxy(upstream).await;
+    for with_latency in [false, true] {
+        if with_latency {
+            subject
+                .toxic("latency", "upstream", json!({"latency": 600_000}))
+                .await;
+        }
+        let (client, _idle) = pair(proxy, &mut clients).await;
+        let block = vec![0; 1 << 20];
+        let mut taken = 0;
+        // Stuck when nothing was taken for that long.
+        while let Ok(ready) = tokio::time::timeout(ms(1000), client.0.writable()).await {
+            ready.unwrap();
+            taken += client.0.try_write(&block).unwrap_or(0);
+            assert!(taken < FAR_TOO_MUCH, "the proxy takes all it is sent");
+        }
+    }
+}
