@@ -42,17 +42,17 @@ struct Cli {
 enum Command {
     /// Make photograph-like pictures, the same ones every time.
     #[command(after_help = EXIT_CODES)]
-    Pictures(Pictures),
+    Pictures(PicturesArgs),
     /// Upload the pictures of folders and wait until their presets are ready.
     #[command(after_help = EXIT_CODES)]
-    Seed(Seed),
+    Seed(SeedArgs),
     /// Run a plan against a service.
     #[command(after_help = EXIT_CODES)]
-    Run(Box<Run>),
+    Run(Box<RunArgs>),
 }
 
 #[derive(Debug, Args)]
-struct Pictures {
+struct PicturesArgs {
     /// Where to write them; made when it is not there.
     dir: PathBuf,
     /// How many.
@@ -67,7 +67,7 @@ struct Pictures {
 }
 
 #[derive(Debug, Args)]
-struct Seed {
+struct SeedArgs {
     /// Folders with pictures, searched to the bottom.
     #[arg(required = true, value_name = "DIR")]
     dirs: Vec<PathBuf>,
@@ -77,7 +77,7 @@ struct Seed {
 }
 
 #[derive(Debug, Args)]
-struct Run {
+struct RunArgs {
     /// A plan file, or a built-in plan: browse, smoke.
     plan: PathBuf,
     /// The service, for instance <http://127.0.0.1:8080>.
@@ -128,7 +128,11 @@ pub fn main() -> Code {
         Err(error) => {
             // Help and version come this way as well; where stdout is closed, nothing can be said.
             let _ = error.print();
-            return if error.use_stderr() { Code::Usage } else { Code::Ok };
+            return if error.use_stderr() {
+                Code::Usage
+            } else {
+                Code::Ok
+            };
         }
     };
     match execute(cli.command) {
@@ -144,8 +148,11 @@ fn execute(command: Command) -> Result<Code, Failure> {
     if let Command::Pictures(args) = command {
         return make_pictures(&args);
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::Internal(format!("the runtime can't be started: {error}")))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime
+        .map_err(|error| Failure::Internal(format!("the runtime can't be started: {error}")))?;
     let outcome = runtime.block_on(async {
         match command {
             Command::Pictures(args) => make_pictures(&args),
@@ -158,14 +165,19 @@ fn execute(command: Command) -> Result<Code, Failure> {
     outcome
 }
 
-fn make_pictures(args: &Pictures) -> Result<Code, Failure> {
+fn make_pictures(args: &PicturesArgs) -> Result<Code, Failure> {
     let written = pictures::write_set(&args.dir, args.count, args.seed, args.max_megapixels)
         .map_err(|error| Failure::Internal(error.to_string()))?;
-    println!("{} pictures, {:.1} MB, in {}", written.files.len(), written.bytes as f64 / 1e6, args.dir.display());
+    println!(
+        "{} pictures, {:.1} MB, in {}",
+        written.files.len(),
+        written.bytes as f64 / 1e6,
+        args.dir.display()
+    );
     Ok(Code::Ok)
 }
 
-async fn seed_target(args: &Seed) -> Result<Code, Failure> {
+async fn seed_target(args: &SeedArgs) -> Result<Code, Failure> {
     let target = Target::new(&args.target, 8)?;
     let seeded = seed::seed(&target, &args.dirs).await?;
     for (path, why) in &seeded.refused {
@@ -178,15 +190,22 @@ async fn seed_target(args: &Seed) -> Result<Code, Failure> {
         seeded.refused.len()
     );
     if seeded.created + seeded.already_there == 0 {
-        return Err(Failure::Unavailable(format!("{} took none of the pictures", args.target)));
+        return Err(Failure::Unavailable(format!(
+            "{} took none of the pictures",
+            args.target
+        )));
     }
     Ok(Code::Ok)
 }
 
-async fn run_plan(args: Run) -> Result<Code, Failure> {
+async fn run_plan(args: RunArgs) -> Result<Code, Failure> {
     let mut plan = Plan::load(&args.plan).map_err(Failure::Usage)?;
-    plan.measure = args.seconds.map_or(plan.measure, |seconds| Duration::from_secs(seconds.into()));
-    plan.warmup = args.warmup.map_or(plan.warmup, |seconds| Duration::from_secs(seconds.into()));
+    plan.measure = args
+        .seconds
+        .map_or(plan.measure, |seconds| Duration::from_secs(seconds.into()));
+    plan.warmup = args
+        .warmup
+        .map_or(plan.warmup, |seconds| Duration::from_secs(seconds.into()));
     plan.seed = args.seed.unwrap_or(plan.seed);
     let (registry, guard) = start_telemetry()?;
     // Before goose, which would install a handler of its own.
@@ -194,7 +213,9 @@ async fn run_plan(args: Run) -> Result<Code, Failure> {
     let options = run::Options {
         plan,
         target: args.target,
-        run_id: args.run_id.unwrap_or_else(|| uuid::Uuid::now_v7().to_string()),
+        run_id: args
+            .run_id
+            .unwrap_or_else(|| uuid::Uuid::now_v7().to_string()),
         experiment_id: args.experiment_id,
         pictures: args.pictures,
         events: args.events,
@@ -210,7 +231,10 @@ async fn run_plan(args: Run) -> Result<Code, Failure> {
     }
     if args.json {
         let json = serde_json::to_string_pretty(&result);
-        println!("{}", json.map_err(|error| Failure::Internal(error.to_string()))?);
+        println!(
+            "{}",
+            json.map_err(|error| Failure::Internal(error.to_string()))?
+        );
     } else {
         print!("{}", summary(&result));
     }
@@ -227,9 +251,19 @@ fn start_telemetry() -> Result<(Registry, observability::Guard), Failure> {
     };
     let registry = Registry::new(&service);
     let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "warn,goose=error".to_owned());
-    let logs = Logs { filter, output: LogOutput::Stderr };
-    let guard = observability::init(Settings { service, logs, traces: None }, &registry)
-        .map_err(|error| Failure::Usage(error.to_string()))?;
+    let logs = Logs {
+        filter,
+        output: LogOutput::Stderr,
+    };
+    let guard = observability::init(
+        Settings {
+            service,
+            logs,
+            traces: None,
+        },
+        &registry,
+    )
+    .map_err(|error| Failure::Usage(error.to_string()))?;
     Ok((registry, guard))
 }
 

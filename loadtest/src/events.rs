@@ -181,7 +181,10 @@ mod tests {
             trace_id: None,
         });
         let line = serde_json::to_string(&event).expect("serializes");
-        assert!(line.starts_with(r#"{"type":"request","due_us":1700000000000000,"#), "{line}");
+        assert!(
+            line.starts_with(r#"{"type":"request","due_us":1700000000000000,"#),
+            "{line}"
+        );
         assert!(line.contains(r#""error":"status""#), "{line}");
         assert_eq!(Event::parse(&line).expect("parses"), event);
     }

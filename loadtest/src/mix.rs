@@ -1,6 +1,6 @@
 //! Repeatable choices: the same numbers on every machine and in every version, so that a run can be run again.
 
-/// A well-mixed 64-bit value of `seed` and `index` (the finalizer of SplitMix64).
+/// A well-mixed 64-bit value of `seed` and `index` (the finalizer of `SplitMix64`).
 pub(crate) fn mix(seed: u64, index: u64) -> u64 {
     let mut z = seed.wrapping_add(index.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

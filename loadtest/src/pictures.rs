@@ -87,12 +87,23 @@ impl Spec {
         let (across, down) = ASPECTS[index % ASPECTS.len()];
         let unit = (megapixels.min(max_megapixels) * 1e6 / f64::from(across * down)).sqrt();
         let side = |units: u32| ((f64::from(units) * unit).floor() as u32).max(16);
-        Self { kind, width: side(across), height: side(down), seed: mix(seed, index as u64) }
+        Self {
+            kind,
+            width: side(across),
+            height: side(down),
+            seed: mix(seed, index as u64),
+        }
     }
 
     /// The file's name in a set.
     pub fn file_name(&self, index: usize) -> String {
-        format!("{index:03}-{}-{}x{}.{}", self.kind.name(), self.width, self.height, self.kind.extension())
+        format!(
+            "{index:03}-{}-{}x{}.{}",
+            self.kind.name(),
+            self.width,
+            self.height,
+            self.kind.extension()
+        )
     }
 
     /// Paints and encodes the picture. The error is a sentence.
@@ -103,8 +114,16 @@ impl Spec {
 }
 
 /// Makes `count` pictures and writes them into `folder`, on all cores.
-pub fn write_set(folder: &Path, count: usize, seed: u64, max_megapixels: f64) -> Result<Written, PictureError> {
-    std::fs::create_dir_all(folder).map_err(|source| PictureError::Write { path: folder.to_owned(), source })?;
+pub fn write_set(
+    folder: &Path,
+    count: usize,
+    seed: u64,
+    max_megapixels: f64,
+) -> Result<Written, PictureError> {
+    std::fs::create_dir_all(folder).map_err(|source| PictureError::Write {
+        path: folder.to_owned(),
+        source,
+    })?;
     let next = AtomicUsize::new(0);
     let done = Mutex::new(Vec::with_capacity(count));
     let work = || -> Result<(), PictureError> {
@@ -114,25 +133,38 @@ pub fn write_set(folder: &Path, count: usize, seed: u64, max_megapixels: f64) ->
                 return Ok(());
             }
             let written = write_one(folder, index, &Spec::new(seed, index, max_megapixels))?;
-            done.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((index, written));
+            done.lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+                .push((index, written));
         }
     };
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(count.max(1));
+    let threads = std::thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(count.max(1));
     std::thread::scope(|scope| {
         let painters: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        painters.into_iter().try_for_each(|painter| match painter.join() {
-            Ok(result) => result,
-            Err(panic) => std::panic::resume_unwind(panic),
-        })
+        painters
+            .into_iter()
+            .try_for_each(|painter| match painter.join() {
+                Ok(result) => result,
+                Err(panic) => std::panic::resume_unwind(panic),
+            })
     })?;
-    let mut done = done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut done = done
+        .into_inner()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     done.sort_by_key(|(index, _)| *index);
     let bytes = done.iter().map(|(_, (_, bytes))| bytes).sum();
-    Ok(Written { files: done.into_iter().map(|(_, (path, _))| path).collect(), bytes })
+    Ok(Written {
+        files: done.into_iter().map(|(_, (path, _))| path).collect(),
+        bytes,
+    })
 }
 
 fn write_one(folder: &Path, index: usize, spec: &Spec) -> Result<(PathBuf, u64), PictureError> {
-    let bytes = spec.make().map_err(|reason| PictureError::Make { index, reason })?;
+    let bytes = spec
+        .make()
+        .map_err(|reason| PictureError::Make { index, reason })?;
     let path = folder.join(spec.file_name(index));
     let written = std::fs::File::create(&path).and_then(|mut file| file.write_all(&bytes));
     match written {
@@ -147,20 +179,28 @@ mod tests {
 
     #[test]
     fn a_set_has_every_kind_and_sizes_from_a_tenth_to_twelve_megapixels() {
-        let set: Vec<Spec> = (0..CYCLE.len()).map(|index| Spec::new(7, index, 12.0)).collect();
+        let set: Vec<Spec> = (0..CYCLE.len())
+            .map(|index| Spec::new(7, index, 12.0))
+            .collect();
         for kind in Kind::ALL {
             assert!(set.iter().any(|spec| spec.kind == kind), "{kind:?}");
         }
         let megapixels = |spec: &Spec| f64::from(spec.width * spec.height) / 1e6;
         let smallest = set.iter().map(megapixels).fold(f64::MAX, f64::min);
         let largest = set.iter().map(megapixels).fold(0.0, f64::max);
-        assert!((0.09..=0.1).contains(&smallest) && (11.9..=12.0).contains(&largest), "{smallest} {largest}");
+        assert!(
+            (0.09..=0.1).contains(&smallest) && (11.9..=12.0).contains(&largest),
+            "{smallest} {largest}"
+        );
         assert!((0..CYCLE.len()).all(|index| megapixels(&Spec::new(7, index, 2.0)) <= 2.0));
     }
 
     #[test]
     fn a_set_is_the_same_whoever_makes_it() {
-        let (first, second) = (tempfile::tempdir().expect("folder"), tempfile::tempdir().expect("folder"));
+        let (first, second) = (
+            tempfile::tempdir().expect("folder"),
+            tempfile::tempdir().expect("folder"),
+        );
         let one = write_set(first.path(), 6, 3, 0.05).expect("written");
         let two = write_set(second.path(), 6, 3, 0.05).expect("written");
         assert_eq!((one.files.len(), one.bytes), (6, two.bytes));
@@ -173,7 +213,12 @@ mod tests {
     #[test]
     fn a_folder_that_cannot_be_made_is_named() {
         let file = tempfile::NamedTempFile::new().expect("file");
-        let error = write_set(&file.path().join("below"), 1, 1, 0.1).expect_err("refused").to_string();
-        assert!(error.contains("below") && error.contains("can't be written"), "{error}");
+        let error = write_set(&file.path().join("below"), 1, 1, 0.1)
+            .expect_err("refused")
+            .to_string();
+        assert!(
+            error.contains("below") && error.contains("can't be written"),
+            "{error}"
+        );
     }
 }

@@ -73,7 +73,8 @@ pub struct Run {
     pub pictures: usize,
     /// The generator's version.
     pub generator: String,
-    /// Requests that goose counted by itself, of all phases: equal to those sent. `None` when goose did not end in time.
+    /// Requests of all phases that goose counted by itself; on a machine that was starved at the start it misses the first
+    /// few of those sent. `None` when goose did not end in time.
     pub goose_requests: Option<u64>,
 }
 
@@ -119,14 +120,19 @@ pub struct RouteFigures {
     pub errors: BTreeMap<ErrorKind, u64>,
     /// From the due time to the last byte.
     pub latency: Percentiles,
-    /// The histogram itself, HdrHistogram V2 in base64: figures of several runs come from merging these.
+    /// The histogram itself, `HdrHistogram` V2 in base64: figures of several runs come from merging these.
     pub histogram: String,
 }
 
 impl RouteFigures {
     /// Figures from the errors by kind and the latencies of all samples, errors included.
     pub fn new(errors: BTreeMap<ErrorKind, u64>, histogram: &LatencyHistogram) -> Self {
-        Self { n: histogram.len(), errors, latency: histogram.percentiles(), histogram: histogram.to_base64() }
+        Self {
+            n: histogram.len(),
+            errors,
+            latency: histogram.percentiles(),
+            histogram: histogram.to_base64(),
+        }
     }
 
     /// Errors of every kind.
@@ -136,7 +142,11 @@ impl RouteFigures {
 
     /// Errors by samples; 0 without samples.
     pub fn error_rate(&self) -> f64 {
-        if self.n == 0 { 0.0 } else { self.error_count() as f64 / self.n as f64 }
+        if self.n == 0 {
+            0.0
+        } else {
+            self.error_count() as f64 / self.n as f64
+        }
     }
 }
 

@@ -39,8 +39,8 @@ pub use self::stop::Stop;
 
 /// Goose must have launched every worker by then.
 const LAUNCH_WITHIN: Duration = Duration::from_secs(30);
-/// Between the last worker's arrival and the first request.
-const LEAD: Duration = Duration::from_millis(50);
+/// Between the last worker's arrival and the first request: goose has begun its counts by then.
+const LEAD: Duration = Duration::from_millis(250);
 /// What a request may take beyond its timeout before a stopped run no longer waits for it.
 const DRAIN_SLACK: Duration = Duration::from_secs(1);
 /// Goose must have ended by then; the result does not depend on it.
@@ -77,17 +77,28 @@ struct Driven {
 }
 
 /// Runs until the plan's time is over or `stop` is requested.
-pub async fn run(options: &Options, registry: &Registry, stop: &Stop) -> Result<RunResult, Failure> {
+pub async fn run(
+    options: &Options,
+    registry: &Registry,
+    stop: &Stop,
+) -> Result<RunResult, Failure> {
     let plan = &options.plan;
     let tracing = Tracing::new(&options.run_id, options.experiment_id.as_deref())?;
-    let set_up = setup::set_up(plan, &options.target, &options.run_id, options.pictures.as_deref());
+    let set_up = setup::set_up(
+        plan,
+        &options.target,
+        &options.run_id,
+        options.pictures.as_deref(),
+    );
     let requests = tokio::select! {
         requests = set_up => requests?,
         () = stop.requested() => return Err(Failure::StoppedEarly { interrupted: stop.is_interrupted() }),
     };
-    let exposition = match &options.targets_dir {
-        Some(folder) => Some(Exposition::start(folder, registry, plan, &options.run_id).await?),
-        None => None,
+    let (exposition, _registration) = match &options.targets_dir {
+        Some(folder) => Exposition::start(folder, registry, plan)
+            .await
+            .map(|(e, r)| (Some(e), Some(r)))?,
+        None => (None, None),
     };
     let event_file = EventFile::create(options.events.as_deref())?;
     let pictures = requests.images.len();
@@ -101,13 +112,21 @@ pub async fn run(options: &Options, registry: &Registry, stop: &Stop) -> Result<
     });
     let driven = drive(&work, options, stop, &event_file.queue()).await?;
     let phases = work.recorder.finish();
-    let end = End { stopped: stop.is_requested() && !stop.is_interrupted(), aborted: stop.is_interrupted() };
+    let end = End {
+        stopped: stop.is_requested() && !stop.is_interrupted(),
+        aborted: stop.is_interrupted(),
+    };
     let events_lost = event_file.close(end);
     let (thresholds, conclusion, mut reasons) = judge::judge(&phases, &plan.thresholds);
     if events_lost > 0 {
-        reasons.push(format!("the events file is incomplete: {events_lost} events were lost"));
+        reasons.push(format!(
+            "the events file is incomplete: {events_lost} events were lost"
+        ));
     }
-    let totals = phases.iter().find(|phase| phase.name == MEASURE).map_or(Totals::default(), |phase| phase.totals);
+    let totals = phases
+        .iter()
+        .find(|phase| phase.name == MEASURE)
+        .map_or(Totals::default(), |phase| phase.totals);
     Ok(RunResult {
         version: result::VERSION,
         run: describe(options, &driven, pictures),
@@ -124,11 +143,14 @@ pub async fn run(options: &Options, registry: &Registry, stop: &Stop) -> Result<
 
 /// Writes `result` so that a reader sees either nothing or all of it.
 pub fn write_result(path: &Path, result: &RunResult) -> Result<(), Failure> {
-    let refuse = |error: std::io::Error| Failure::Internal(format!("--result {}: {error}", path.display()));
+    let refuse =
+        |error: std::io::Error| Failure::Internal(format!("--result {}: {error}", path.display()));
     let beside = path.with_added_extension("new");
     let json = serde_json::to_vec_pretty(result).map_err(|error| refuse(error.into()))?;
     let mut file = std::fs::File::create(&beside).map_err(refuse)?;
-    file.write_all(&json).and_then(|()| file.sync_all()).map_err(refuse)?;
+    file.write_all(&json)
+        .and_then(|()| file.sync_all())
+        .map_err(refuse)?;
     std::fs::rename(&beside, path).map_err(refuse)
 }
 
@@ -144,7 +166,12 @@ fn shape(options: &Options) -> Shape {
 }
 
 /// Goose and the course of the run beside each other; then goose is sent home.
-async fn drive(work: &Arc<Work>, options: &Options, stop: &Stop, events: &EventQueue) -> Result<Driven, Failure> {
+async fn drive(
+    work: &Arc<Work>,
+    options: &Options,
+    stop: &Stop,
+    events: &EventQueue,
+) -> Result<Driven, Failure> {
     let attack = attack::attack(Arc::clone(work), options.plan.workers());
     tokio::pin!(attack);
     let started_at_us = tokio::select! {
@@ -162,11 +189,19 @@ async fn drive(work: &Arc<Work>, options: &Options, stop: &Stop, events: &EventQ
         () = sleep(GOOSE_ENDS_WITHIN) => None,
         () = stop.hurry() => None,
     };
-    Ok(Driven { started_at_us, goose_requests })
+    Ok(Driven {
+        started_at_us,
+        goose_requests,
+    })
 }
 
 /// From the launch of the workers to the last answer. Returns the Unix time in microseconds of due time 0.
-async fn course(work: &Work, options: &Options, stop: &Stop, events: &EventQueue) -> Result<i64, Failure> {
+async fn course(
+    work: &Work,
+    options: &Options,
+    stop: &Stop,
+    events: &EventQueue,
+) -> Result<i64, Failure> {
     let plan = &options.plan;
     let workers = plan.workers();
     tokio::select! {
@@ -209,7 +244,8 @@ async fn watch(work: &Work, start: Instant, progress: &mut Progress) -> std::con
     loop {
         sleep(WATCH_EVERY).await;
         let elapsed = start.elapsed();
-        work.recorder.record_loop_lag(elapsed, work.line.lag().take_max_us());
+        work.recorder
+            .record_loop_lag(elapsed, work.line.lag().take_max_us());
         progress.update(elapsed, work.recorder.live());
     }
 }
@@ -249,5 +285,6 @@ fn describe(options: &Options, driven: &Driven, pictures: usize) -> Run {
 }
 
 fn unix_us(time: SystemTime) -> i64 {
-    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as i64)
+    time.duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_micros() as i64)
 }

@@ -39,9 +39,22 @@ impl Schedule {
     /// `length` of arrivals at `rate` a second; one share for each route; of each route's requests one in
     /// `sample_one_in` is sampled.
     pub fn constant(rate: f64, length: Duration, shares: &[u32], sample_one_in: u64) -> Self {
-        let routes = shares.iter().map(|share| Lane { share: i64::from(*share), credit: 0, taken: 0 }).collect();
+        let routes = shares
+            .iter()
+            .map(|share| Lane {
+                share: i64::from(*share),
+                credit: 0,
+                taken: 0,
+            })
+            .collect();
         let slots = slots_before(length.as_secs_f64(), rate);
-        Self { rate, slots, next: 0, sample_one_in: sample_one_in.max(1), routes }
+        Self {
+            rate,
+            slots,
+            next: 0,
+            sample_one_in: sample_one_in.max(1),
+            routes,
+        }
     }
 
     /// How many requests become due in `[second, second + 1)`.
@@ -93,7 +106,12 @@ impl Iterator for Schedule {
         lane.taken += 1;
         let slot = self.next;
         self.next += 1;
-        Some(Arrival { slot, offset, route, sampled })
+        Some(Arrival {
+            slot,
+            offset,
+            route,
+            sampled,
+        })
     }
 }
 
@@ -115,7 +133,10 @@ mod tests {
     fn routes_are_interleaved_by_their_shares_and_always_in_the_same_order() {
         let first: Vec<usize> = browse().take(100).map(|arrival| arrival.route).collect();
         let second: Vec<usize> = browse().skip(100).map(|arrival| arrival.route).collect();
-        assert_eq!(first, second, "a hundred arrivals are one whole turn of these shares");
+        assert_eq!(
+            first, second,
+            "a hundred arrivals are one whole turn of these shares"
+        );
         let count = |route| first.iter().filter(|&&r| r == route).count();
         assert_eq!([0, 1, 2, 3, 4].map(count), [20, 20, 40, 18, 2]);
         assert_eq!(&first[..10], &[2, 0, 1, 3, 2, 2, 0, 1, 3, 2], "no bursts");
@@ -123,7 +144,8 @@ mod tests {
 
     #[test]
     fn one_in_five_of_each_route_is_sampled() {
-        let arrivals: Vec<Arrival> = Schedule::constant(100.0, Duration::from_secs(10), &[20, 20, 40, 18, 2], 5).collect();
+        let arrivals: Vec<Arrival> =
+            Schedule::constant(100.0, Duration::from_secs(10), &[20, 20, 40, 18, 2], 5).collect();
         for (route, requests) in [200, 200, 400, 180, 20].into_iter().enumerate() {
             let of_route = arrivals.iter().filter(|arrival| arrival.route == route);
             let sampled = of_route.clone().filter(|arrival| arrival.sampled).count();
@@ -138,9 +160,18 @@ mod tests {
         assert_eq!((browse().slots(), browse().count()), (200, 200));
         for rate in [0.5, 3.0, 7.3, 100.0, 333.3] {
             let schedule = Schedule::constant(rate, Duration::from_secs(7), &[1], 5);
-            let by_arrival = |second| schedule.clone().filter(|a| a.offset.as_secs() == second).count() as u64;
+            let by_arrival = |second| {
+                schedule
+                    .clone()
+                    .filter(|a| a.offset.as_secs() == second)
+                    .count() as u64
+            };
             for second in 0..8 {
-                assert_eq!(schedule.due_in_second(second), by_arrival(second), "rate {rate}, second {second}");
+                assert_eq!(
+                    schedule.due_in_second(second),
+                    by_arrival(second),
+                    "rate {rate}, second {second}"
+                );
             }
         }
     }

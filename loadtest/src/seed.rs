@@ -11,7 +11,7 @@ const PRESETS: [&str; 3] = ["thumb", "small", "medium"];
 /// Uploads at a time.
 const CONCURRENCY: usize = 4;
 /// How long all presets together may take from the last upload on.
-const READY_WITHIN: Duration = Duration::from_secs(180);
+const READY_WITHIN: Duration = Duration::from_mins(3);
 const POLL: Duration = Duration::from_millis(100);
 /// Folders below folders, so that a loop of links ends.
 const MAX_DEPTH: usize = 16;
@@ -41,12 +41,16 @@ pub async fn seed(target: &Target, folders: &[PathBuf]) -> Result<Seeded, Failur
             let target = target.clone();
             uploads.spawn(async move {
                 let bytes = tokio::fs::read(&path).await;
-                let bytes = bytes.map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))?;
+                let bytes = bytes
+                    .map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))?;
                 Ok::<_, Failure>((path, target.upload(bytes).await?))
             });
         }
-        let Some(upload) = uploads.join_next().await else { break };
-        let (path, uploaded) = upload.map_err(|error| Failure::Internal(format!("an upload failed: {error}")))??;
+        let Some(upload) = uploads.join_next().await else {
+            break;
+        };
+        let (path, uploaded) =
+            upload.map_err(|error| Failure::Internal(format!("an upload failed: {error}")))??;
         match uploaded {
             Uploaded::Created(image) => {
                 seeded.created += 1;
@@ -68,7 +72,12 @@ async fn wait_for_presets(target: &Target, mut ids: Vec<String>) -> Result<(), F
     let deadline = Instant::now() + READY_WITHIN;
     while let Some(id) = ids.last() {
         let image = target.image(id).await?;
-        if PRESETS.iter().all(|preset| image.variants.iter().any(|variant| variant.preset == *preset)) {
+        if PRESETS.iter().all(|preset| {
+            image
+                .variants
+                .iter()
+                .any(|variant| variant.preset == *preset)
+        }) {
             ids.pop();
         } else if Instant::now() > deadline {
             let seconds = READY_WITHIN.as_secs();
@@ -89,13 +98,17 @@ async fn wait_for_presets(target: &Target, mut ids: Vec<String>) -> Result<(), F
 pub(crate) fn picture_files(folders: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     let mut files = Vec::new();
     for folder in folders {
-        collect(folder, MAX_DEPTH, &mut files)
-            .map_err(|error| Failure::Usage(format!("{}: can't be read: {error}", folder.display())))?;
+        collect(folder, MAX_DEPTH, &mut files).map_err(|error| {
+            Failure::Usage(format!("{}: can't be read: {error}", folder.display()))
+        })?;
     }
     files.sort();
     files.dedup();
     if files.is_empty() {
-        let folders: Vec<String> = folders.iter().map(|folder| folder.display().to_string()).collect();
+        let folders: Vec<String> = folders
+            .iter()
+            .map(|folder| folder.display().to_string())
+            .collect();
         return Err(Failure::Usage(format!(
             "{}: no .jpg, .jpeg, .png, .webp or .gif file there; make some with `chitram-load pictures DIR`",
             folders.join(", ")
@@ -119,6 +132,11 @@ fn collect(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> std::io::Re
 }
 
 fn is_picture(path: &Path) -> bool {
-    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    ["jpg", "jpeg", "png", "webp", "gif"].iter().any(|known| extension.eq_ignore_ascii_case(known))
+    let extension = path
+        .extension()
+        .and_then(|extension| extension.to_str())
+        .unwrap_or_default();
+    ["jpg", "jpeg", "png", "webp", "gif"]
+        .iter()
+        .any(|known| extension.eq_ignore_ascii_case(known))
 }

@@ -71,7 +71,9 @@ impl LatencyHistogram {
 
     /// Adds every sample of `other`, as if they had been recorded here.
     pub fn merge(&mut self, other: &Self) {
-        self.0.add(&other.0).expect("all our histograms have the same bounds");
+        self.0
+            .add(&other.0)
+            .expect("all our histograms have the same bounds");
     }
 
     /// How many samples it holds.
@@ -98,21 +100,30 @@ impl LatencyHistogram {
         }
     }
 
-    /// The histogram in HdrHistogram's V2 format, as base64.
+    /// The histogram in `HdrHistogram`'s V2 format, as base64.
     pub fn to_base64(&self) -> String {
         let mut bytes = Vec::new();
-        V2Serializer::new().serialize(&self.0, &mut bytes).expect("a Vec takes every byte");
+        V2Serializer::new()
+            .serialize(&self.0, &mut bytes)
+            .expect("a Vec takes every byte");
         STANDARD.encode(bytes)
     }
 
     /// Reads what [`Self::to_base64`] wrote. The error is a sentence.
     pub fn from_base64(text: &str) -> Result<Self, String> {
-        let bytes = STANDARD.decode(text).map_err(|error| format!("the histogram is not base64: {error}"))?;
+        let bytes = STANDARD
+            .decode(text)
+            .map_err(|error| format!("the histogram is not base64: {error}"))?;
         let read: Histogram<u64> = Deserializer::new()
             .deserialize(&mut bytes.as_slice())
-            .map_err(|error| format!("the histogram is not in HdrHistogram's V2 format: {error}"))?;
+            .map_err(|error| {
+                format!("the histogram is not in HdrHistogram's V2 format: {error}")
+            })?;
         let mut histogram = Self::default();
-        histogram.0.add(&read).map_err(|error| format!("the histogram has other bounds: {error}"))?;
+        histogram
+            .0
+            .add(&read)
+            .map_err(|error| format!("the histogram has other bounds: {error}"))?;
         Ok(histogram)
     }
 }
@@ -181,8 +192,14 @@ mod tests {
         let figures = |n| histogram_of(1..=n).percentiles();
         assert_eq!(figures(0), Percentiles::default());
         let few = figures(199);
-        assert_eq!((few.p50_us, few.p95_us, few.max_us), (Some(100), None, Some(199)));
-        assert_eq!((figures(200).p95_us, figures(999).p99_us), (Some(190), None));
+        assert_eq!(
+            (few.p50_us, few.p95_us, few.max_us),
+            (Some(100), None, Some(199))
+        );
+        assert_eq!(
+            (figures(200).p95_us, figures(999).p99_us),
+            (Some(190), None)
+        );
         assert!(figures(1_000).p99_us.is_some() && figures(9_999).p999_us.is_none());
         assert!(figures(10_000).p999_us.is_some());
     }
@@ -191,8 +208,19 @@ mod tests {
     fn a_histogram_survives_its_text_and_a_broken_text_is_refused() {
         let histogram = histogram_of([1, 250, 90_000, 5_000_000, u64::MAX]);
         let text = histogram.to_base64();
-        assert_eq!(LatencyHistogram::from_base64(&text).expect("reads back"), histogram);
-        assert!(LatencyHistogram::from_base64("?").expect_err("refused").contains("not base64"));
-        assert!(LatencyHistogram::from_base64("AAAA").expect_err("refused").contains("V2"));
+        assert_eq!(
+            LatencyHistogram::from_base64(&text).expect("reads back"),
+            histogram
+        );
+        assert!(
+            LatencyHistogram::from_base64("?")
+                .expect_err("refused")
+                .contains("not base64")
+        );
+        assert!(
+            LatencyHistogram::from_base64("AAAA")
+                .expect_err("refused")
+                .contains("V2")
+        );
     }
 }

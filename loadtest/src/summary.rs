@@ -10,7 +10,11 @@ use crate::units::format_us;
 pub(crate) fn summary(result: &RunResult) -> String {
     let mut text = String::new();
     let run = &result.run;
-    let _ = writeln!(text, "{} against {}, run {}", run.plan, run.target, run.run_id);
+    let _ = writeln!(
+        text,
+        "{} against {}, run {}",
+        run.plan, run.target, run.run_id
+    );
     for phase in &result.phases {
         let _ = write!(text, "\n{}", phase_table(phase));
     }
@@ -24,7 +28,11 @@ pub(crate) fn summary(result: &RunResult) -> String {
             Outcome::NotMeasured => "not measured",
         };
         let route = threshold.route.as_deref().unwrap_or("all");
-        let _ = writeln!(text, "  {word:<12} {:<8} {route:<9} {:<20} {}", threshold.phase, threshold.rule, threshold.seen);
+        let _ = writeln!(
+            text,
+            "  {word:<12} {:<8} {route:<9} {:<20} {}",
+            threshold.phase, threshold.rule, threshold.seen
+        );
     }
     let ended = match (result.aborted, result.stopped) {
         (true, _) => " (interrupted)",
@@ -49,7 +57,13 @@ fn phase_table(phase: &PhaseResult) -> String {
     let _ = writeln!(
         text,
         "{}: {} due, {} sent, {} ok, {} errors, not sent: {} by the target, {} by the generator",
-        phase.name, totals.due, totals.sent, totals.ok, totals.errors, totals.not_sent.target, totals.not_sent.generator
+        phase.name,
+        totals.due,
+        totals.sent,
+        totals.ok,
+        totals.errors,
+        totals.not_sent.target,
+        totals.not_sent.generator
     );
     let _ = writeln!(
         text,
@@ -59,8 +73,15 @@ fn phase_table(phase: &PhaseResult) -> String {
         figure(phase.send_lag.max_us),
         format_us(phase.event_loop_lag_max_us)
     );
-    let _ = writeln!(text, "  {:<9} {:>7} {:>7} {:>10} {:>10} {:>10} {:>10}", "route", "n", "errors", "p50", "p95", "p99", "max");
-    let rows = phase.routes.iter().map(|(route, figures)| (route.as_str(), figures));
+    let _ = writeln!(
+        text,
+        "  {:<9} {:>7} {:>7} {:>10} {:>10} {:>10} {:>10}",
+        "route", "n", "errors", "p50", "p95", "p99", "max"
+    );
+    let rows = phase
+        .routes
+        .iter()
+        .map(|(route, figures)| (route.as_str(), figures));
     for (route, figures) in rows.chain(std::iter::once(("all", &phase.all))) {
         text.push_str(&row(route, figures));
     }

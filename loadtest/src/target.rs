@@ -68,7 +68,11 @@ pub struct Target {
 impl Target {
     /// The service at `address`, with up to `connections` connections kept open.
     pub fn new(address: &str, connections: usize) -> Result<Self, Failure> {
-        let refuse = |why: &str| Failure::Usage(format!("--target {address}: {why}; write for instance http://127.0.0.1:8080"));
+        let refuse = |why: &str| {
+            Failure::Usage(format!(
+                "--target {address}: {why}; write for instance http://127.0.0.1:8080"
+            ))
+        };
         let base = Url::parse(address).map_err(|error| refuse(&error.to_string()))?;
         if !matches!(base.scheme(), "http" | "https") || base.host_str().is_none() {
             return Err(refuse("this is no HTTP address"));
@@ -83,7 +87,9 @@ impl Target {
             .connect_timeout(CONNECT_TIMEOUT)
             .pool_max_idle_per_host(connections)
             .build()
-            .map_err(|error| Failure::Internal(format!("the HTTP client can't be built: {error}")))?;
+            .map_err(|error| {
+                Failure::Internal(format!("the HTTP client can't be built: {error}"))
+            })?;
         Ok(Self { base, client })
     }
 
@@ -100,7 +106,9 @@ impl Target {
     /// An address below the service's.
     pub fn url(&self, path_and_query: &str) -> Url {
         let mut url = self.base.clone();
-        let (path, query) = path_and_query.split_once('?').map_or((path_and_query, None), |(p, q)| (p, Some(q)));
+        let (path, query) = path_and_query
+            .split_once('?')
+            .map_or((path_and_query, None), |(p, q)| (p, Some(q)));
         url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
         url.set_query(query);
         url
@@ -112,7 +120,8 @@ impl Target {
         let mut cursor: Option<String> = None;
         for _ in 0..MAX_PAGES {
             let mut url = self.url("/v1/images");
-            url.query_pairs_mut().append_pair("limit", &PAGE_SIZE.to_string());
+            url.query_pairs_mut()
+                .append_pair("limit", &PAGE_SIZE.to_string());
             if let Some(cursor) = &cursor {
                 url.query_pairs_mut().append_pair("cursor", cursor);
             }
@@ -134,7 +143,11 @@ impl Target {
     /// Uploads the bytes of a picture.
     pub async fn upload(&self, bytes: Vec<u8>) -> Result<Uploaded, Failure> {
         let url = self.url("/v1/images");
-        let request = self.client.post(url.clone()).body(bytes).timeout(CALL_TIMEOUT * 6);
+        let request = self
+            .client
+            .post(url.clone())
+            .body(bytes)
+            .timeout(CALL_TIMEOUT * 6);
         let response = request.send().await.map_err(|error| self.silent(&error))?;
         let status = response.status();
         if status.is_client_error() {
@@ -142,7 +155,11 @@ impl Target {
         }
         let created = status == reqwest::StatusCode::CREATED;
         let image = self.read_json(url, response).await?;
-        Ok(if created { Uploaded::Created(image) } else { Uploaded::AlreadyThere(image) })
+        Ok(if created {
+            Uploaded::Created(image)
+        } else {
+            Uploaded::AlreadyThere(image)
+        })
     }
 
     async fn json<T: DeserializeOwned>(&self, url: Url) -> Result<T, Failure> {
@@ -151,21 +168,32 @@ impl Target {
         self.read_json(url, response).await
     }
 
-    async fn read_json<T: DeserializeOwned>(&self, url: Url, response: Response) -> Result<T, Failure> {
+    async fn read_json<T: DeserializeOwned>(
+        &self,
+        url: Url,
+        response: Response,
+    ) -> Result<T, Failure> {
         if !response.status().is_success() {
             let status = response.status().as_u16();
             let detail = problem(response).await;
-            return Err(Failure::Unavailable(format!("{url} answers {status}: {detail}")));
+            return Err(Failure::Unavailable(format!(
+                "{url} answers {status}: {detail}"
+            )));
         }
-        response
-            .json()
-            .await
-            .map_err(|error| Failure::Unavailable(format!("{url} does not answer as Chitram's API does: {}", cause(&error))))
+        response.json().await.map_err(|error| {
+            Failure::Unavailable(format!(
+                "{url} does not answer as Chitram's API does: {}",
+                cause(&error)
+            ))
+        })
     }
 
     fn silent(&self, error: &reqwest::Error) -> Failure {
         let address = self.address();
-        Failure::Unavailable(format!("the target {address} does not answer ({}): start it, or name another with --target", cause(error)))
+        Failure::Unavailable(format!(
+            "the target {address} does not answer ({}): start it, or name another with --target",
+            cause(error)
+        ))
     }
 }
 
@@ -186,5 +214,7 @@ async fn problem(response: Response) -> String {
     let status = response.status();
     let document: Option<serde_json::Value> = response.json().await.ok();
     let text = |key: &str| document.as_ref()?.get(key)?.as_str().map(str::to_owned);
-    text("detail").or_else(|| text("title")).unwrap_or_else(|| status.to_string())
+    text("detail")
+        .or_else(|| text("title"))
+        .unwrap_or_else(|| status.to_string())
 }

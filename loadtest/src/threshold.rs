@@ -86,14 +86,20 @@ impl Rule {
             "max" => Measure::Max,
             "error_rate" => Measure::ErrorRate,
             other => {
-                return Err(format!("`{other}` is no measure: use p50, p95, p99, p99.9, max or error_rate"));
+                return Err(format!(
+                    "`{other}` is no measure: use p50, p95, p99, p99.9, max or error_rate"
+                ));
             }
         };
         let bound = match measure {
             Measure::ErrorRate => parse_ratio(bound)?,
             _ => parse_duration(bound)?.as_micros() as f64,
         };
-        Ok(Self { text: text.trim().to_owned(), measure, bound })
+        Ok(Self {
+            text: text.trim().to_owned(),
+            measure,
+            bound,
+        })
     }
 
     fn judge(&self, figures: &RouteFigures) -> (String, Outcome) {
@@ -108,7 +114,10 @@ impl Rule {
         };
         match latency {
             None => (format!("n too small ({})", figures.n), Outcome::NotMeasured),
-            Some(us) => (format!("{} (n = {})", format_us(us), figures.n), self.outcome(us as f64)),
+            Some(us) => (
+                format!("{} (n = {})", format_us(us), figures.n),
+                self.outcome(us as f64),
+            ),
         }
     }
 
@@ -117,13 +126,28 @@ impl Rule {
             return ("no request".to_owned(), Outcome::NotMeasured);
         }
         let ratio = figures.error_rate();
-        let kinds: Vec<String> = figures.errors.iter().map(|(kind, n)| format!("{n} {}", name_of(*kind))).collect();
-        let kinds = if kinds.is_empty() { String::new() } else { format!(": {}", kinds.join(", ")) };
-        (format!("{:.3}% (n = {}{kinds})", ratio * 100.0, figures.n), self.outcome(ratio))
+        let kinds: Vec<String> = figures
+            .errors
+            .iter()
+            .map(|(kind, n)| format!("{n} {}", name_of(*kind)))
+            .collect();
+        let kinds = if kinds.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", kinds.join(", "))
+        };
+        (
+            format!("{:.3}% (n = {}{kinds})", ratio * 100.0, figures.n),
+            self.outcome(ratio),
+        )
     }
 
     fn outcome(&self, seen: f64) -> Outcome {
-        if seen < self.bound { Outcome::Held } else { Outcome::Failed }
+        if seen < self.bound {
+            Outcome::Held
+        } else {
+            Outcome::Failed
+        }
     }
 }
 
@@ -157,7 +181,9 @@ impl Threshold {
 
 fn parse_ratio(text: &str) -> Result<f64, String> {
     let text = text.trim();
-    let (number, scale) = text.strip_suffix('%').map_or((text, 1.0), |percent| (percent.trim(), 0.01));
+    let (number, scale) = text
+        .strip_suffix('%')
+        .map_or((text, 1.0), |percent| (percent.trim(), 0.01));
     match number.parse::<f64>() {
         Ok(value) if value >= 0.0 && value.is_finite() => Ok(value * scale),
         _ => Err(format!("`{text}` is no ratio: write for instance `0.1%`")),
@@ -183,7 +209,11 @@ mod tests {
     fn figures(n: u64, latency_us: u64, body_errors: u64) -> RouteFigures {
         let mut histogram = LatencyHistogram::default();
         (0..n).for_each(|_| histogram.record(latency_us));
-        let errors = if body_errors == 0 { Vec::new() } else { vec![(ErrorKind::Body, body_errors)] };
+        let errors = if body_errors == 0 {
+            Vec::new()
+        } else {
+            vec![(ErrorKind::Body, body_errors)]
+        };
         RouteFigures::new(errors.into_iter().collect(), &histogram)
     }
 
@@ -193,18 +223,36 @@ mod tests {
 
     #[test]
     fn a_latency_must_lie_below_its_bound() {
-        assert_eq!(judged("p99 < 250ms", &figures(1_000, 100_000, 0)).1, Outcome::Held);
-        assert_eq!(judged("p99 < 50ms", &figures(1_000, 100_000, 0)).1, Outcome::Failed);
+        assert_eq!(
+            judged("p99 < 250ms", &figures(1_000, 100_000, 0)).1,
+            Outcome::Held
+        );
+        assert_eq!(
+            judged("p99 < 50ms", &figures(1_000, 100_000, 0)).1,
+            Outcome::Failed
+        );
         let (seen, outcome) = judged("p99 < 250ms", &figures(999, 100_000, 0));
-        assert_eq!((seen.as_str(), outcome), ("n too small (999)", Outcome::NotMeasured));
+        assert_eq!(
+            (seen.as_str(), outcome),
+            ("n too small (999)", Outcome::NotMeasured)
+        );
     }
 
     #[test]
     fn an_error_rate_says_which_errors_it_counted() {
-        assert_eq!(judged("error_rate < 0.1%", &figures(2_000, 10, 1)).1, Outcome::Held);
+        assert_eq!(
+            judged("error_rate < 0.1%", &figures(2_000, 10, 1)).1,
+            Outcome::Held
+        );
         let (seen, outcome) = judged("error_rate < 0.1%", &figures(2_000, 10, 2));
-        assert_eq!((seen.as_str(), outcome), ("0.100% (n = 2000: 2 body)", Outcome::Failed));
-        assert_eq!(judged("error_rate < 0.1%", &figures(0, 0, 0)).1, Outcome::NotMeasured);
+        assert_eq!(
+            (seen.as_str(), outcome),
+            ("0.100% (n = 2000: 2 body)", Outcome::Failed)
+        );
+        assert_eq!(
+            judged("error_rate < 0.1%", &figures(0, 0, 0)).1,
+            Outcome::NotMeasured
+        );
     }
 
     #[test]
@@ -215,7 +263,10 @@ mod tests {
             ("p99 < fast", "is no duration"),
             ("error_rate < many", "is no ratio"),
         ] {
-            assert!(Rule::parse(rule).expect_err("refused").contains(part), "{rule}");
+            assert!(
+                Rule::parse(rule).expect_err("refused").contains(part),
+                "{rule}"
+            );
         }
     }
 }

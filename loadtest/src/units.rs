@@ -4,9 +4,13 @@ use std::time::Duration;
 
 /// Reads a duration: a number and one of `us`, `ms`, `s`, `m`, with or without a space between. The error is a sentence.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let refuse = || format!("`{text}` is no duration: write a number and us, ms, s or m, for instance `250ms`");
+    let refuse = || {
+        format!("`{text}` is no duration: write a number and us, ms, s or m, for instance `250ms`")
+    };
     let text = text.trim();
-    let unit_at = text.find(|c: char| c.is_ascii_alphabetic()).ok_or_else(refuse)?;
+    let unit_at = text
+        .find(|c: char| c.is_ascii_alphabetic())
+        .ok_or_else(refuse)?;
     let number: f64 = text[..unit_at].trim().parse().map_err(|_| refuse())?;
     let unit = match &text[unit_at..] {
         "us" => 1e-6,
@@ -37,7 +41,7 @@ mod tests {
             ("250ms", Duration::from_millis(250)),
             ("5s", Duration::from_secs(5)),
             (" 1.5 s ", Duration::from_millis(1_500)),
-            ("2m", Duration::from_secs(120)),
+            ("2m", Duration::from_mins(2)),
             ("800us", Duration::from_micros(800)),
         ] {
             assert_eq!(parse_duration(text), Ok(expected), "{text}");

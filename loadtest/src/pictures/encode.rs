@@ -62,9 +62,18 @@ impl Kind {
     /// Files without loss get less grain: it can't be compressed away there.
     pub(super) fn layers(self) -> Layers {
         match self {
-            Self::TransparentPng => Layers { alpha: true, grain_bits: 2 },
-            Self::Webp => Layers { alpha: false, grain_bits: 1 },
-            _ => Layers { alpha: false, grain_bits: 4 },
+            Self::TransparentPng => Layers {
+                alpha: true,
+                grain_bits: 2,
+            },
+            Self::Webp => Layers {
+                alpha: false,
+                grain_bits: 1,
+            },
+            _ => Layers {
+                alpha: false,
+                grain_bits: 4,
+            },
         }
     }
 }
@@ -79,7 +88,9 @@ pub(super) fn encode(painting: &Painting, kind: Kind) -> Result<Vec<u8>, String>
 }
 
 fn jpeg(painting: &Painting, kind: Kind) -> Result<Vec<u8>, String> {
-    let side = |pixels: u32| u16::try_from(pixels).map_err(|_| format!("{pixels} pixels are too many for a JPEG's side"));
+    let side = |pixels: u32| {
+        u16::try_from(pixels).map_err(|_| format!("{pixels} pixels are too many for a JPEG's side"))
+    };
     let mut bytes = Vec::new();
     let mut encoder = JpegEncoder::new(&mut bytes, JPEG_QUALITY);
     encoder.set_sampling_factor(SamplingFactor::R_4_2_0);
@@ -89,14 +100,17 @@ fn jpeg(painting: &Painting, kind: Kind) -> Result<Vec<u8>, String> {
             Ok(())
         }
         Kind::RotatedJpeg => encoder.add_exif_metadata(&exif_orientation(6)),
-        Kind::WideGamutJpeg => {
-            encoder.add_icc_profile(&display_p3()?)
-        }
+        Kind::WideGamutJpeg => encoder.add_icc_profile(&display_p3()?),
         _ => Ok(()),
     };
     prepared.map_err(|error| error.to_string())?;
     encoder
-        .encode(&painting.pixels, side(painting.width)?, side(painting.height)?, JpegColor::Rgb)
+        .encode(
+            &painting.pixels,
+            side(painting.width)?,
+            side(painting.height)?,
+            JpegColor::Rgb,
+        )
         .map_err(|error| error.to_string())?;
     Ok(bytes)
 }
@@ -104,8 +118,12 @@ fn jpeg(painting: &Painting, kind: Kind) -> Result<Vec<u8>, String> {
 /// A Display P3 profile made at the beginning of 2000: the clock's date would make every set of pictures another one.
 fn display_p3() -> Result<Vec<u8>, String> {
     const DATE: std::ops::Range<usize> = 24..36;
-    let mut profile = ColorProfile::new_display_p3().encode().map_err(|error| format!("ICC profile: {error:?}"))?;
-    let date = profile.get_mut(DATE).ok_or("the ICC profile has no header")?;
+    let mut profile = ColorProfile::new_display_p3()
+        .encode()
+        .map_err(|error| format!("ICC profile: {error:?}"))?;
+    let date = profile
+        .get_mut(DATE)
+        .ok_or("the ICC profile has no header")?;
     date.copy_from_slice(&[2000_u16, 1, 1, 0, 0, 0].map(u16::to_be_bytes).concat());
     Ok(profile)
 }
@@ -144,7 +162,12 @@ fn png(painting: &Painting) -> Result<Vec<u8>, String> {
 fn webp(painting: &Painting) -> Result<Vec<u8>, String> {
     let mut bytes = Cursor::new(Vec::new());
     WebPEncoder::new(&mut bytes)
-        .encode(&painting.pixels, painting.width, painting.height, WebpColor::Rgb8)
+        .encode(
+            &painting.pixels,
+            painting.width,
+            painting.height,
+            WebpColor::Rgb8,
+        )
         .map_err(|error| error.to_string())?;
     Ok(bytes.into_inner())
 }
@@ -155,23 +178,41 @@ mod tests {
     use crate::pictures::{Spec, jpeg};
 
     fn made(kind: Kind) -> Vec<u8> {
-        Spec { kind, width: 96, height: 64, seed: 5 }.make().expect("made")
+        Spec {
+            kind,
+            width: 96,
+            height: 64,
+            seed: 5,
+        }
+        .make()
+        .expect("made")
     }
 
     #[test]
     fn every_kind_is_what_its_name_says() {
-        let has = |bytes: &[u8], part: &[u8]| bytes.windows(part.len()).any(|window| window == part);
+        let has =
+            |bytes: &[u8], part: &[u8]| bytes.windows(part.len()).any(|window| window == part);
         let (sequential, progressive) = ([0xff, 0xc0], [0xff, 0xc2]);
         assert!(has(&made(Kind::BaselineJpeg), &sequential));
         assert!(has(&made(Kind::ProgressiveJpeg), &progressive));
-        assert!(has(&made(Kind::RotatedJpeg), b"Exif\0\0II\x2a\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06"));
+        assert!(has(
+            &made(Kind::RotatedJpeg),
+            b"Exif\0\0II\x2a\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06"
+        ));
         assert!(has(&made(Kind::WideGamutJpeg), b"ICC_PROFILE\0"));
         assert!(made(Kind::Webp).starts_with(b"RIFF"));
-        for kind in [Kind::BaselineJpeg, Kind::ProgressiveJpeg, Kind::RotatedJpeg, Kind::WideGamutJpeg] {
+        for kind in [
+            Kind::BaselineJpeg,
+            Kind::ProgressiveJpeg,
+            Kind::RotatedJpeg,
+            Kind::WideGamutJpeg,
+        ] {
             assert_eq!(jpeg::dimensions(&made(kind)), Some((96, 64)), "{kind:?}");
         }
         let file = made(Kind::TransparentPng);
-        let reader = png::Decoder::new(Cursor::new(file)).read_info().expect("PNG");
+        let reader = png::Decoder::new(Cursor::new(file))
+            .read_info()
+            .expect("PNG");
         assert_eq!(reader.info().color_type, png::ColorType::Rgba);
     }
 }

@@ -45,9 +45,20 @@ impl Grid {
 
     fn gradient(columns: usize, rows: usize, tones: &[Tone]) -> Self {
         let last = (rows - 1).max(1) as i32;
-        let row = |y: i32| tones.iter().map(move |tone| (tone.top + (tone.bottom - tone.top) * y / last) as u8);
-        let values = (0..rows as i32).flat_map(|y| std::iter::repeat_n((), columns).flat_map(move |()| row(y))).collect();
-        Self { columns, rows, channels: tones.len(), values }
+        let row = |y: i32| {
+            tones
+                .iter()
+                .map(move |tone| (tone.top + (tone.bottom - tone.top) * y / last) as u8)
+        };
+        let values = (0..rows as i32)
+            .flat_map(|y| std::iter::repeat_n((), columns).flat_map(move |()| row(y)))
+            .collect();
+        Self {
+            columns,
+            rows,
+            channels: tones.len(),
+            values,
+        }
     }
 
     /// Twice as many cells each way: old nodes stay, new ones lie between.
@@ -67,7 +78,12 @@ impl Grid {
                 }
             }
         }
-        Self { columns, rows, channels: self.channels, values }
+        Self {
+            columns,
+            rows,
+            channels: self.channels,
+            values,
+        }
     }
 
     /// Moves every value up or down at random.
@@ -92,7 +108,13 @@ impl Grid {
     /// The picture's rows, from the first to the last.
     pub(super) fn rows(&self) -> Rows<'_> {
         let bytes = ((self.columns - 1) * SPACING as usize * self.channels).next_multiple_of(8);
-        Rows { grid: self, nodes: None, above: vec![0; bytes], below: vec![0; bytes], row: vec![0; bytes] }
+        Rows {
+            grid: self,
+            nodes: None,
+            above: vec![0; bytes],
+            below: vec![0; bytes],
+            row: vec![0; bytes],
+        }
     }
 
     /// One row of nodes with the pixels between them.
@@ -100,7 +122,9 @@ impl Grid {
         let nodes = self.row(y.min(self.rows - 1));
         let spacing = SPACING as usize;
         let cells = into.chunks_exact_mut(spacing * self.channels);
-        let ends = nodes.chunks_exact(self.channels).zip(nodes.chunks_exact(self.channels).skip(1));
+        let ends = nodes
+            .chunks_exact(self.channels)
+            .zip(nodes.chunks_exact(self.channels).skip(1));
         for (cell, (left, right)) in cells.zip(ends) {
             for channel in 0..self.channels {
                 let step = i32::from(right[channel]) - i32::from(left[channel]);
@@ -134,9 +158,15 @@ impl Rows<'_> {
             self.grid.widen(nodes + 1, &mut self.below);
             self.nodes = Some(nodes);
         }
-        let words = self.above.as_chunks::<8>().0.iter().zip(self.below.as_chunks::<8>().0);
+        let words = self
+            .above
+            .as_chunks::<8>()
+            .0
+            .iter()
+            .zip(self.below.as_chunks::<8>().0);
         for (word, (above, below)) in self.row.as_chunks_mut::<8>().0.iter_mut().zip(words) {
-            *word = blend(u64::from_le_bytes(*above), u64::from_le_bytes(*below), part).to_le_bytes();
+            *word =
+                blend(u64::from_le_bytes(*above), u64::from_le_bytes(*below), part).to_le_bytes();
         }
         &mut self.row
     }
@@ -146,7 +176,9 @@ impl Rows<'_> {
 fn blend(above: u64, below: u64, part: u64) -> u64 {
     /// Every second byte, with room above it: 255 x 8 needs eleven bits.
     const LANES: u64 = 0x00ff_00ff_00ff_00ff;
-    let lanes = |above: u64, below: u64| ((above & LANES) * (8 - part) + (below & LANES) * part) >> 3 & LANES;
+    let lanes = |above: u64, below: u64| {
+        ((above & LANES) * (8 - part) + (below & LANES) * part) >> 3 & LANES
+    };
     lanes(above, below) | lanes(above >> 8, below >> 8) << 8
 }
 
@@ -156,11 +188,20 @@ mod tests {
 
     #[test]
     fn bytes_are_blended_apart_from_each_other() {
-        let (above, below) = ([0, 255, 8, 16, 255, 255, 0, 100], [255, 0, 16, 8, 255, 0, 0, 200]);
+        let (above, below) = (
+            [0, 255, 8, 16, 255, 255, 0, 100],
+            [255, 0, 16, 8, 255, 0, 0, 200],
+        );
         for part in 0..8_u32 {
-            let blended = blend(u64::from_le_bytes(above), u64::from_le_bytes(below), part.into()).to_le_bytes();
+            let blended = blend(
+                u64::from_le_bytes(above),
+                u64::from_le_bytes(below),
+                part.into(),
+            )
+            .to_le_bytes();
             for (byte, blended) in blended.into_iter().enumerate() {
-                let expected = (u32::from(above[byte]) * (8 - part) + u32::from(below[byte]) * part) / 8;
+                let expected =
+                    (u32::from(above[byte]) * (8 - part) + u32::from(below[byte]) * part) / 8;
                 assert_eq!(u32::from(blended), expected, "part {part}, byte {byte}");
             }
         }
@@ -169,10 +210,23 @@ mod tests {
     #[test]
     fn a_grid_without_variation_is_its_gradient_at_every_size() {
         for (width, height) in [(1, 1), (7, 300), (640, 9), (333, 222)] {
-            let grid = Grid::noise(width, height, &[Tone { top: 200, bottom: 0, variation: 0, ceiling: 239 }; 3], 1);
+            let grid = Grid::noise(
+                width,
+                height,
+                &[Tone {
+                    top: 200,
+                    bottom: 0,
+                    variation: 0,
+                    ceiling: 239,
+                }; 3],
+                1,
+            );
             let mut rows = grid.rows();
             let first = rows.interpolate(0).to_vec();
-            assert!(first.len() >= width as usize * 3 && first.iter().take(width as usize * 3).all(|&v| v == 200));
+            assert!(
+                first.len() >= width as usize * 3
+                    && first.iter().take(width as usize * 3).all(|&v| v == 200)
+            );
             let last = rows.interpolate(height - 1)[0];
             assert!(height < 16 || last < 100, "{width}x{height}: {last}");
         }

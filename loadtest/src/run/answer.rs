@@ -1,8 +1,8 @@
 //! Whether an answer is what the route promises: status, body, and what it says about itself.
 
 use blake3::Hasher;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::StatusCode;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 
 use crate::events::ErrorKind;
 use crate::target::{Image, Page};
@@ -73,7 +73,14 @@ impl BodyCheck {
             _ => JSON_LIMIT,
         };
         let webp = content_type(headers) == "image/webp";
-        Self { promise, webp, hasher: Hasher::new(), kept: Vec::new(), limit, overflowed: false }
+        Self {
+            promise,
+            webp,
+            hasher: Hasher::new(),
+            kept: Vec::new(),
+            limit,
+            overflowed: false,
+        }
     }
 
     pub(crate) fn feed(&mut self, chunk: &[u8]) {
@@ -89,23 +96,34 @@ impl BodyCheck {
     pub(crate) fn holds(&self) -> bool {
         match &self.promise {
             Promise::Content { hash } => self.hasher.finalize().to_hex().as_str() == hash,
-            Promise::Render => self.webp && self.kept.starts_with(b"RIFF") && self.kept.get(8..) == Some(b"WEBP"),
-            Promise::List { page_size } => {
-                self.json::<Page>().is_some_and(|page| !page.images.is_empty() && page.images.len() <= *page_size)
+            Promise::Render => {
+                self.webp && self.kept.starts_with(b"RIFF") && self.kept.get(8..) == Some(b"WEBP")
             }
+            Promise::List { page_size } => self
+                .json::<Page>()
+                .is_some_and(|page| !page.images.is_empty() && page.images.len() <= *page_size),
             Promise::Metadata { id } => self.json::<Image>().is_some_and(|image| image.id == *id),
-            Promise::Created { hash } => self.json::<Image>().is_some_and(|image| image.hash == *hash),
+            Promise::Created { hash } => self
+                .json::<Image>()
+                .is_some_and(|image| image.hash == *hash),
         }
     }
 
     fn json<T: serde::de::DeserializeOwned>(&self) -> Option<T> {
-        if self.overflowed { None } else { serde_json::from_slice(&self.kept).ok() }
+        if self.overflowed {
+            None
+        } else {
+            serde_json::from_slice(&self.kept).ok()
+        }
     }
 }
 
 /// Without parameters.
 fn content_type(headers: &HeaderMap) -> &str {
-    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let value = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     value.split(';').next().unwrap_or_default().trim()
 }
 
@@ -128,15 +146,25 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, media_type.parse().expect("header"));
         let mut check = BodyCheck::new(promise, &headers);
-        chunks.iter().for_each(|chunk| check.feed(chunk));
+        for chunk in chunks {
+            check.feed(chunk);
+        }
         check.holds()
     }
 
     #[test]
     fn content_must_have_the_hash_of_the_metadata() {
         let hash = blake3::hash(b"picture").to_hex().to_string();
-        assert!(holds(Promise::Content { hash: hash.clone() }, "image/jpeg", &[b"pic", b"ture"]));
-        assert!(!holds(Promise::Content { hash: hash.clone() }, "image/jpeg", &[b"pictur"]));
+        assert!(holds(
+            Promise::Content { hash: hash.clone() },
+            "image/jpeg",
+            &[b"pic", b"ture"]
+        ));
+        assert!(!holds(
+            Promise::Content { hash: hash.clone() },
+            "image/jpeg",
+            &[b"pictur"]
+        ));
         assert!(!holds(Promise::Content { hash }, "image/jpeg", &[]));
     }
 
@@ -145,7 +173,11 @@ mod tests {
         let webp: &[&[u8]] = &[b"RIFF\x10\0", b"\0\0WEBPVP8 ....."];
         assert!(holds(Promise::Render, "image/webp", webp));
         assert!(!holds(Promise::Render, "image/jpeg", webp));
-        assert!(!holds(Promise::Render, "image/webp", &[b"\xff\xd8\xff\xe0JFIF........"]));
+        assert!(!holds(
+            Promise::Render,
+            "image/webp",
+            &[b"\xff\xd8\xff\xe0JFIF........"]
+        ));
         assert!(!holds(Promise::Render, "image/webp", &[b"RIFF"]));
     }
 
@@ -153,13 +185,39 @@ mod tests {
     fn documents_must_have_their_shape_and_be_about_what_was_asked() {
         let image = r#"{"id":"a","hash":"h","width":3,"height":2,"title":null}"#;
         let page = format!(r#"{{"images":[{image},{image}],"next_cursor":null}}"#);
-        let list = |page_size| holds(Promise::List { page_size }, "application/json", &[page.as_bytes()]);
+        let list = |page_size| {
+            holds(
+                Promise::List { page_size },
+                "application/json",
+                &[page.as_bytes()],
+            )
+        };
         assert!(list(2) && !list(1));
-        assert!(!holds(Promise::List { page_size: 9 }, "application/json", &[br#"{"images":[],"next_cursor":null}"#]));
-        let metadata = |id: &str| holds(Promise::Metadata { id: id.into() }, "application/json", &[image.as_bytes()]);
+        assert!(!holds(
+            Promise::List { page_size: 9 },
+            "application/json",
+            &[br#"{"images":[],"next_cursor":null}"#]
+        ));
+        let metadata = |id: &str| {
+            holds(
+                Promise::Metadata { id: id.into() },
+                "application/json",
+                &[image.as_bytes()],
+            )
+        };
         assert!(metadata("a") && !metadata("b"));
-        let created = |hash: &str| holds(Promise::Created { hash: hash.into() }, "application/json", &[image.as_bytes()]);
+        let created = |hash: &str| {
+            holds(
+                Promise::Created { hash: hash.into() },
+                "application/json",
+                &[image.as_bytes()],
+            )
+        };
         assert!(created("h") && !created("x"));
-        assert!(!holds(Promise::Metadata { id: "a".into() }, "application/json", &[b"{}"]));
+        assert!(!holds(
+            Promise::Metadata { id: "a".into() },
+            "application/json",
+            &[b"{}"]
+        ));
     }
 }

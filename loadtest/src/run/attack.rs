@@ -47,14 +47,18 @@ pub(crate) async fn attack(work: Arc<Work>, workers: usize) -> Result<u64, Strin
     let scenario = Scenario::new("due-time schedule")
         .register_transaction(Transaction::new(join(Arc::clone(&work))).set_on_start())
         .register_transaction(Transaction::new(take_turns(work)));
-    let metrics = GooseAttack::initialize_with_config(configuration)
+    let attack = GooseAttack::initialize_with_config(configuration)
         .and_then(|attack| attack.set_client_builder_without_cookies(one_client))
         .map(|attack| attack.register_scenario(scenario))
-        .map_err(|error| format!("goose refused its configuration: {error}"))?
-        .execute()
+        .map_err(|error| format!("goose refused its configuration: {error}"))?;
+    // Goose's state is 20 KB large: too much for the stack of every future around it.
+    let metrics = Box::pin(attack.execute())
         .await
         .map_err(|error| format!("goose failed: {error}"))?;
-    let counted = metrics.requests.values().map(|request| request.success_count + request.fail_count);
+    let counted = metrics
+        .requests
+        .values()
+        .map(|request| request.success_count + request.fail_count);
     Ok(counted.sum::<usize>() as u64)
 }
 
@@ -66,6 +70,8 @@ pub(crate) async fn stop() -> std::convert::Infallible {
     }
 }
 
+/// Silent: goose prints to stdout, where the result goes. `no_reset_metrics` would make it announce its users there, so
+/// its counts begin anew when all workers are up; `LEAD` lies between that and the first request.
 // A literal would need goose's private fields.
 #[allow(clippy::field_reassign_with_default)]
 fn configuration(work: &Work, workers: usize) -> GooseConfiguration {
@@ -74,7 +80,6 @@ fn configuration(work: &Work, workers: usize) -> GooseConfiguration {
     configuration.users = Some(workers);
     configuration.increase_rate = Some(LAUNCH_RATE.to_owned());
     configuration.no_telnet = true;
-    configuration.no_reset_metrics = true;
     configuration.no_print_metrics = true;
     configuration.no_error_summary = true;
     configuration.no_status_codes = true;
@@ -112,16 +117,30 @@ fn take_turns(work: Arc<Work>) -> TransactionFunction {
 }
 
 impl Work {
-    async fn send(&self, user: &mut GooseUser, arrival: Arrival, due: Instant) -> TransactionResult {
+    async fn send(
+        &self,
+        user: &mut GooseUser,
+        arrival: Arrival,
+        due: Instant,
+    ) -> TransactionResult {
         let (headers, trace_id) = self.tracing.headers(arrival.slot, arrival.sampled);
         let lag = due.elapsed();
         let answer = self.requests.perform(&arrival, headers).await;
         let latency = due.elapsed();
         let (ok, status) = (answer.error.is_none(), answer.status);
         let trace_id = arrival.sampled.then_some(trace_id);
-        self.settle(&arrival, &Fate::Sent { lag, latency, answer, trace_id });
+        self.settle(
+            &arrival,
+            &Fate::Sent {
+                lag,
+                latency,
+                answer,
+                trace_id,
+            },
+        );
         let route = self.requests.routes[arrival.route].name();
-        user.record_custom_request_duration("DUE", route, latency, ok, status, None).await
+        user.record_custom_request_duration("DUE", route, latency, ok, status, None)
+            .await
     }
 
     fn settle(&self, arrival: &Arrival, fate: &Fate) {

@@ -47,8 +47,14 @@ impl EventQueue {
 impl EventFile {
     /// Creates `path`; without one, every event goes nowhere.
     pub(crate) fn create(path: Option<&Path>) -> Result<Self, Failure> {
-        let Some(path) = path else { return Ok(Self { queue: EventQueue::default(), writer: None }) };
-        let refuse = |error: io::Error| Failure::Internal(format!("--events {}: {error}", path.display()));
+        let Some(path) = path else {
+            return Ok(Self {
+                queue: EventQueue::default(),
+                writer: None,
+            });
+        };
+        let refuse =
+            |error: io::Error| Failure::Internal(format!("--events {}: {error}", path.display()));
         let file = File::create(path).map_err(refuse)?;
         let (sender, receiver) = sync_channel(QUEUE);
         let lost = Arc::new(AtomicU64::new(0));
@@ -57,7 +63,13 @@ impl EventFile {
             .name("events".to_owned())
             .spawn(move || write_all(&receiver, BufWriter::new(file), &path, &lost_by_writer))
             .map_err(refuse)?;
-        Ok(Self { queue: EventQueue { sender: Some(sender), lost }, writer: Some(writer) })
+        Ok(Self {
+            queue: EventQueue {
+                sender: Some(sender),
+                lost,
+            },
+            writer: Some(writer),
+        })
     }
 
     pub(crate) fn queue(&self) -> EventQueue {
@@ -66,7 +78,10 @@ impl EventFile {
 
     /// Writes the end, after everything that was put before, and says how many events were lost.
     pub(crate) fn close(self, end: End) -> u64 {
-        let Self { queue: EventQueue { sender, lost }, writer } = self;
+        let Self {
+            queue: EventQueue { sender, lost },
+            writer,
+        } = self;
         let deadline = Instant::now() + CLOSE_WITHIN;
         let mut last = Some(Event::End(end));
         while let (Some(sender), Some(event)) = (&sender, last.take()) {
@@ -81,7 +96,9 @@ impl EventFile {
                 }
             }
         }
-        while writer.as_ref().is_some_and(|writer| !writer.is_finished()) && Instant::now() < deadline {
+        while writer.as_ref().is_some_and(|writer| !writer.is_finished())
+            && Instant::now() < deadline
+        {
             std::thread::sleep(Duration::from_millis(2));
         }
         lost.load(Ordering::Relaxed)
@@ -102,7 +119,10 @@ fn write_all(events: &Receiver<Event>, mut file: BufWriter<File>, path: &Path, l
         if let Err(error) = outcome.and_then(|()| file.flush()) {
             lost.fetch_add(lines, Ordering::Relaxed);
             if !reported {
-                eprintln!("chitram-load: {}: can't be written ({error}); events are lost, the run goes on", path.display());
+                eprintln!(
+                    "chitram-load: {}: can't be written ({error}); events are lost, the run goes on",
+                    path.display()
+                );
                 reported = true;
             }
         }
@@ -121,7 +141,10 @@ fn write_line(file: &mut impl Write, event: &Event) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    const END: End = End { stopped: false, aborted: false };
+    const END: End = End {
+        stopped: false,
+        aborted: false,
+    };
 
     #[test]
     fn events_are_written_in_order_and_the_last_comes_last() {
@@ -130,11 +153,17 @@ mod tests {
         let file = EventFile::create(Some(&path)).expect("created");
         let queue = file.queue();
         for second in 0..500 {
-            queue.put(Event::Window(crate::events::Window { second, ..Default::default() }));
+            queue.put(Event::Window(crate::events::Window {
+                second,
+                ..Default::default()
+            }));
         }
         assert_eq!(file.close(END), 0);
         let text = std::fs::read_to_string(&path).expect("read");
-        let events: Vec<Event> = text.lines().map(|line| Event::parse(line).expect("parses")).collect();
+        let events: Vec<Event> = text
+            .lines()
+            .map(|line| Event::parse(line).expect("parses"))
+            .collect();
         assert_eq!(events.len(), 501);
         assert!(matches!(&events[499], Event::Window(window) if window.second == 499));
         assert_eq!(events[500], Event::End(END));
@@ -143,14 +172,21 @@ mod tests {
     #[test]
     fn a_full_queue_or_disk_costs_events_and_never_time() {
         let (sender, receiver) = sync_channel(1);
-        let queue = EventQueue { sender: Some(sender), lost: Arc::default() };
+        let queue = EventQueue {
+            sender: Some(sender),
+            lost: Arc::default(),
+        };
         (0..3).for_each(|_| queue.put(Event::End(END)));
         assert_eq!(queue.lost.load(Ordering::Relaxed), 2);
         drop(receiver);
         let full_disk = EventFile::create(Some(Path::new("/dev/full"))).expect("opened");
-        full_disk.queue().put(Event::Window(crate::events::Window::default()));
+        full_disk
+            .queue()
+            .put(Event::Window(crate::events::Window::default()));
         assert_eq!(full_disk.close(END), 2);
-        let error = EventFile::create(Some(Path::new("/no/such/folder/e"))).err().map(|error| error.to_string());
+        let error = EventFile::create(Some(Path::new("/no/such/folder/e")))
+            .err()
+            .map(|error| error.to_string());
         assert!(error.is_some_and(|error| error.contains("/no/such/folder/e")));
     }
 }

@@ -13,8 +13,16 @@ use super::recorder::Fate;
 use crate::exit::Failure;
 use crate::plan::Plan;
 
-const ACTIVE: Desc = Desc::gauge("loadtest_active", "1 while a load run sends requests.", &["scenario"]);
-const RATE: Desc = Desc::gauge("loadtest_intended_rate", "Requests a second that the plan intends.", &["scenario"]);
+const ACTIVE: Desc = Desc::gauge(
+    "loadtest_active",
+    "1 while a load run sends requests.",
+    &["scenario"],
+);
+const RATE: Desc = Desc::gauge(
+    "loadtest_intended_requests_per_second",
+    "Requests a second that the plan intends.",
+    &["scenario"],
+);
 const DURATION: Desc = Desc::histogram(
     "loadtest_request_duration_seconds",
     "Time from a request's due time to its last byte.",
@@ -34,12 +42,16 @@ const ARRIVALS: Desc = Desc::counter(
 );
 const OUTCOMES: [&str; 4] = ["ok", "error", "not_sent_generator", "not_sent_target"];
 
-/// Metrics of one run, served until it is dropped.
+/// Metrics of one run.
 pub(crate) struct Exposition {
     active: Gauge,
     send_lag: Histogram,
     routes: Vec<RouteMetrics>,
-    registration: PathBuf,
+}
+
+/// The listener and its target file: both are there until this is dropped.
+pub(crate) struct Registration {
+    path: PathBuf,
     shutdown: CancellationToken,
 }
 
@@ -50,34 +62,45 @@ struct RouteMetrics {
 
 impl Exposition {
     /// Serves `registry` and writes the target file into `folder`.
-    pub(crate) async fn start(folder: &Path, registry: &Registry, plan: &Plan, run_id: &str) -> Result<Self, Failure> {
+    pub(crate) async fn start(
+        folder: &Path,
+        registry: &Registry,
+        plan: &Plan,
+    ) -> Result<(Self, Registration), Failure> {
+        let no_port = |error| Failure::Internal(format!("no port for /metrics: {error}"));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .await
-            .map_err(|error| Failure::Internal(format!("no port for /metrics: {error}")))?;
-        let address = listener.local_addr().map_err(|error| Failure::Internal(format!("no port for /metrics: {error}")))?;
-        let registration = register(folder, address, run_id)?;
+            .map_err(no_port)?;
+        let path = register(folder, listener.local_addr().map_err(no_port)?)?;
         let shutdown = CancellationToken::new();
         let app = admin::router(registry.clone(), || async {
-            admin::Readiness { ready: true, degraded: false, checks: Vec::new() }
+            admin::Readiness {
+                ready: true,
+                degraded: false,
+                checks: Vec::new(),
+            }
         });
         let (served, stop) = (registry.clone(), shutdown.clone());
-        tokio::spawn(async move { server::serve(listener, app, server::Limits::new("admin"), &served, stop).await });
+        tokio::spawn(async move {
+            server::serve(listener, app, server::Limits::new("admin"), &served, stop).await
+        });
         let scenario = ("scenario", plan.name.as_str());
         registry.gauge(&RATE, &[scenario]).set(plan.rate);
         let routes = plan.routes.iter().map(|route| {
             let route = ("route", route.kind.name());
             RouteMetrics {
                 duration: registry.histogram(&DURATION, &[scenario, route]),
-                arrivals: OUTCOMES.map(|outcome| registry.counter(&ARRIVALS, &[scenario, route, ("outcome", outcome)])),
+                arrivals: OUTCOMES.map(|outcome| {
+                    registry.counter(&ARRIVALS, &[scenario, route, ("outcome", outcome)])
+                }),
             }
         });
-        Ok(Self {
+        let exposition = Self {
             active: registry.gauge(&ACTIVE, &[scenario]),
             send_lag: registry.histogram(&SEND_LAG, &[scenario]),
             routes: routes.collect(),
-            registration,
-            shutdown,
-        })
+        };
+        Ok((exposition, Registration { path, shutdown }))
     }
 
     /// Requests are sent from now on, or no more.
@@ -88,7 +111,12 @@ impl Exposition {
     pub(crate) fn record(&self, route: usize, fate: &Fate) {
         let route = &self.routes[route];
         let outcome = match fate {
-            Fate::Sent { lag, latency, answer, .. } => {
+            Fate::Sent {
+                lag,
+                latency,
+                answer,
+                ..
+            } => {
                 self.send_lag.record(*lag);
                 route.duration.record(*latency);
                 usize::from(answer.error.is_some())
@@ -100,22 +128,24 @@ impl Exposition {
     }
 }
 
-impl Drop for Exposition {
+impl Drop for Registration {
     fn drop(&mut self) {
         // A file that is gone already is as good; one that can't be removed names a port that nobody listens on.
-        let _ = std::fs::remove_file(&self.registration);
+        let _ = std::fs::remove_file(&self.path);
         self.shutdown.cancel();
     }
 }
 
 /// Written beside and renamed, since Prometheus reads the folder whenever it changes.
-fn register(folder: &Path, address: SocketAddr, run_id: &str) -> Result<PathBuf, Failure> {
+fn register(folder: &Path, address: SocketAddr) -> Result<PathBuf, Failure> {
     let path = folder.join(format!("chitram-load-{}.json", std::process::id()));
     let beside = path.with_extension("new");
-    let targets = serde_json::json!([{ "targets": [address.to_string()], "labels": { "job": "chitram-load", "run_id": run_id } }]);
+    let targets = serde_json::json!([{ "targets": [address.to_string()], "labels": { "job": "chitram-load" } }]);
     std::fs::create_dir_all(folder)
         .and_then(|()| std::fs::write(&beside, targets.to_string()))
         .and_then(|()| std::fs::rename(&beside, &path))
-        .map_err(|error| Failure::Internal(format!("--targets-dir {}: {error}", folder.display())))?;
+        .map_err(|error| {
+            Failure::Internal(format!("--targets-dir {}: {error}", folder.display()))
+        })?;
     Ok(path)
 }

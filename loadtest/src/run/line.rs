@@ -66,7 +66,11 @@ impl Line {
 
     /// Returns when that many workers are there.
     pub(crate) async fn all_joined(&self, workers: usize) {
-        let _ = self.joined.subscribe().wait_for(|joined| *joined >= workers).await;
+        let _ = self
+            .joined
+            .subscribe()
+            .wait_for(|joined| *joined >= workers)
+            .await;
     }
 
     /// The first request is due at `instant`.
@@ -102,9 +106,21 @@ impl Line {
             return Some(Turn::Send(arrival, due));
         }
         // Whoever asked before the request was due was free to send it.
-        let cause = if asked <= due || self.lag.is_at_bound() { Cause::Generator } else { Cause::Target };
-        let patience = if cause == Cause::Generator { GENERATOR_PATIENCE.min(self.patience) } else { self.patience };
-        Some(if late < patience { Turn::Send(arrival, due) } else { Turn::NotSent(arrival, cause) })
+        let cause = if asked <= due || self.lag.is_at_bound() {
+            Cause::Generator
+        } else {
+            Cause::Target
+        };
+        let patience = if cause == Cause::Generator {
+            GENERATOR_PATIENCE.min(self.patience)
+        } else {
+            self.patience
+        };
+        Some(if late < patience {
+            Turn::Send(arrival, due)
+        } else {
+            Turn::NotSent(arrival, cause)
+        })
     }
 
     async fn start_instant(&self) -> Option<Instant> {
@@ -163,14 +179,24 @@ mod tests {
 
     /// One arrival a second for a minute, the first of them due so long ago.
     fn line(since_start: Duration, patience: Duration) -> Line {
-        let line = Line::new(Schedule::constant(1.0, Duration::from_secs(60), &[1], 5), patience);
-        line.start(Instant::now().checked_sub(since_start).expect("the machine runs for longer"));
+        let line = Line::new(
+            Schedule::constant(1.0, Duration::from_mins(1), &[1], 5),
+            patience,
+        );
+        line.start(
+            Instant::now()
+                .checked_sub(since_start)
+                .expect("the machine runs for longer"),
+        );
         line
     }
 
     #[tokio::test]
     async fn a_waiting_worker_gets_each_turn_when_it_is_due_and_none_after_the_last() {
-        let line = Line::new(Schedule::constant(50.0, Duration::from_millis(80), &[1], 5), Duration::from_secs(60));
+        let line = Line::new(
+            Schedule::constant(50.0, Duration::from_millis(80), &[1], 5),
+            Duration::from_mins(1),
+        );
         let start = Instant::now();
         line.start(start);
         for slot in 0..4 {
@@ -178,7 +204,10 @@ mod tests {
             let due = start + Duration::from_millis(20 * slot);
             assert!(Instant::now() >= due);
             // Not sent only on a machine that kept the test waiting.
-            let Some(Turn::Send(arrival, _) | Turn::NotSent(arrival, Cause::Generator)) = turn else { panic!("{turn:?}") };
+            let Some(Turn::Send(arrival, _) | Turn::NotSent(arrival, Cause::Generator)) = turn
+            else {
+                panic!("{turn:?}")
+            };
             assert_eq!((arrival.slot, start + arrival.offset), (slot, due));
         }
         assert_eq!(line.next().await, None);
@@ -189,29 +218,44 @@ mod tests {
         let line = line(Duration::from_millis(14_500), Duration::from_secs(10));
         for slot in 0..=4 {
             let turn = line.next().await;
-            assert!(matches!(turn, Some(Turn::NotSent(arrival, Cause::Target)) if arrival.slot == slot), "{turn:?}");
+            assert!(
+                matches!(turn, Some(Turn::NotSent(arrival, Cause::Target)) if arrival.slot == slot),
+                "{turn:?}"
+            );
         }
         let turn = line.next().await;
-        assert!(matches!(turn, Some(Turn::Send(arrival, _)) if arrival.slot == 5), "{turn:?}");
+        assert!(
+            matches!(turn, Some(Turn::Send(arrival, _)) if arrival.slot == 5),
+            "{turn:?}"
+        );
     }
 
     #[tokio::test]
     async fn an_arrival_that_a_busy_event_loop_delays_is_lost_to_the_generator() {
-        let line = line(Duration::from_secs(5), Duration::from_secs(60));
+        let line = line(Duration::from_secs(5), Duration::from_mins(1));
         line.lag.record(Duration::from_millis(400));
         let turn = line.next().await;
-        assert!(matches!(turn, Some(Turn::NotSent(arrival, Cause::Generator)) if arrival.slot == 0), "{turn:?}");
-        assert_eq!((line.lag.take_max_us(), line.lag.take_max_us()), (400_000, 0));
+        assert!(
+            matches!(turn, Some(Turn::NotSent(arrival, Cause::Generator)) if arrival.slot == 0),
+            "{turn:?}"
+        );
+        assert_eq!(
+            (line.lag.take_max_us(), line.lag.take_max_us()),
+            (400_000, 0)
+        );
         for _ in 0..20 {
             line.lag.record(Duration::ZERO);
         }
         let turn = line.next().await;
-        assert!(matches!(turn, Some(Turn::Send(arrival, _)) if arrival.slot == 1), "a lag of long ago explains nothing: {turn:?}");
+        assert!(
+            matches!(turn, Some(Turn::Send(arrival, _)) if arrival.slot == 1),
+            "a lag of long ago explains nothing: {turn:?}"
+        );
     }
 
     #[tokio::test]
     async fn a_closed_line_gives_no_more_turns_and_says_how_many_it_gave() {
-        let line = line(Duration::from_secs(5), Duration::from_secs(60));
+        let line = line(Duration::from_secs(5), Duration::from_mins(1));
         line.next().await;
         line.next().await;
         assert_eq!(line.close().await, 2);

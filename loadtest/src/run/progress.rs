@@ -47,7 +47,13 @@ impl Progress {
             Mode::Auto if std::io::stderr().is_terminal() => Display::Bar(bar(length)),
             Mode::Auto | Mode::Plain => Display::Lines { next: LINE_EVERY },
         };
-        Self { warmup: plan.warmup, length, display, last: (Duration::ZERO, 0), rate: 0.0 }
+        Self {
+            warmup: plan.warmup,
+            length,
+            display,
+            last: (Duration::ZERO, 0),
+            rate: 0.0,
+        }
     }
 
     /// To be called a few times a second.
@@ -57,7 +63,11 @@ impl Progress {
             self.rate = (live.done - self.last.1) as f64 / since.as_secs_f64();
             self.last = (elapsed, live.done);
         }
-        let phase = if elapsed < self.warmup { "warm-up" } else { "measure" };
+        let phase = if elapsed < self.warmup {
+            "warm-up"
+        } else {
+            "measure"
+        };
         let state = format!(
             "{phase:<7} {:>6.1}/s  errors {}  not sent {}  p50 {}  max {}",
             self.rate,
@@ -73,7 +83,11 @@ impl Progress {
             }
             Display::Lines { next } if elapsed >= *next => {
                 *next += LINE_EVERY;
-                eprintln!("{:>4.0} s of {:.0} s  {state}", elapsed.as_secs_f64(), self.length.as_secs_f64());
+                eprintln!(
+                    "{:>4.0} s of {:.0} s  {state}",
+                    elapsed.as_secs_f64(),
+                    self.length.as_secs_f64()
+                );
             }
             Display::Lines { .. } | Display::Nothing => {}
         }
@@ -97,7 +111,9 @@ impl Progress {
 
 fn bar(length: Duration) -> ProgressBar {
     let bar = ProgressBar::new(length.as_millis() as u64);
-    if let Ok(style) = ProgressStyle::with_template("{elapsed_precise} {bar:24} {percent:>3}% of the run, {eta} left  {msg}") {
+    if let Ok(style) = ProgressStyle::with_template(
+        "{elapsed_precise} {bar:24} {percent:>3}% of the run, {eta} left  {msg}",
+    ) {
         bar.set_style(style);
     }
     bar

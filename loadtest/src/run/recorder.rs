@@ -86,7 +86,12 @@ struct OpenWindow {
 
 impl Recorder {
     pub(crate) fn new(shape: Shape, events: EventQueue) -> Self {
-        Self { shape, counts: Mutex::default(), recorded: watch::Sender::new(0), events }
+        Self {
+            shape,
+            counts: Mutex::default(),
+            recorded: watch::Sender::new(0),
+            events,
+        }
     }
 
     /// The first request is due at this Unix time in microseconds.
@@ -99,7 +104,8 @@ impl Recorder {
         let sample = self.sample(counts.started_at_us, arrival, fate);
         counts.add(&self.shape, arrival, fate, sample.as_ref());
         let second = arrival.offset.as_secs();
-        let complete = |window: &OpenWindow| window.totals.due >= self.shape.schedule.due_in_second(second);
+        let complete =
+            |window: &OpenWindow| window.totals.due >= self.shape.schedule.due_in_second(second);
         if counts.windows.get(&second).is_some_and(complete) {
             counts.close_window(second, &self.events);
         }
@@ -115,13 +121,21 @@ impl Recorder {
     /// Takes note of how late the event loop's timers fired lately.
     pub(crate) fn record_loop_lag(&self, at: Duration, lag_us: u64) {
         let mut counts = self.counts();
-        let phase = if at < self.shape.warmup { &mut counts.warmup } else { &mut counts.measure };
+        let phase = if at < self.shape.warmup {
+            &mut counts.warmup
+        } else {
+            &mut counts.measure
+        };
         phase.loop_lag_max_us = phase.loop_lag_max_us.max(lag_us);
     }
 
     /// Returns when that many arrivals were recorded.
     pub(crate) async fn all_recorded(&self, arrivals: u64) {
-        let _ = self.recorded.subscribe().wait_for(|recorded| *recorded >= arrivals).await;
+        let _ = self
+            .recorded
+            .subscribe()
+            .wait_for(|recorded| *recorded >= arrivals)
+            .await;
     }
 
     pub(crate) fn live(&self) -> Live {
@@ -147,7 +161,12 @@ impl Recorder {
         let due_us = started_at_us + arrival.offset.as_micros() as i64;
         let route = self.shape.routes[arrival.route].to_owned();
         match fate {
-            Fate::Sent { lag, latency, answer, trace_id } => Some(RequestSample {
+            Fate::Sent {
+                lag,
+                latency,
+                answer,
+                trace_id,
+            } => Some(RequestSample {
                 due_us,
                 route,
                 status: answer.status,
@@ -181,8 +200,18 @@ impl Recorder {
 }
 
 impl Counts {
-    fn add(&mut self, shape: &Shape, arrival: &Arrival, fate: &Fate, sample: Option<&RequestSample>) {
-        let phase = if arrival.offset < shape.warmup { &mut self.warmup } else { &mut self.measure };
+    fn add(
+        &mut self,
+        shape: &Shape,
+        arrival: &Arrival,
+        fate: &Fate,
+        sample: Option<&RequestSample>,
+    ) {
+        let phase = if arrival.offset < shape.warmup {
+            &mut self.warmup
+        } else {
+            &mut self.measure
+        };
         let window = self.windows.entry(arrival.offset.as_secs()).or_default();
         let error = sample.and_then(|sample| sample.error);
         for totals in [&mut phase.totals, &mut window.totals] {
@@ -207,8 +236,15 @@ impl Counts {
     }
 
     fn close_window(&mut self, second: u64, events: &EventQueue) {
-        let Some(window) = self.windows.remove(&second) else { return };
-        let pooled: Vec<u64> = window.routes.values().flat_map(|(latencies, _)| latencies).copied().collect();
+        let Some(window) = self.windows.remove(&second) else {
+            return;
+        };
+        let pooled: Vec<u64> = window
+            .routes
+            .values()
+            .flat_map(|(latencies, _)| latencies)
+            .copied()
+            .collect();
         let at = |values: &[u64], q| quantile(values, q).unwrap_or_default();
         self.live.p50_us = at(&pooled, 0.5);
         self.live.max_us = at(&pooled, 1.0);
@@ -221,7 +257,13 @@ impl Counts {
             };
             ((*route).to_owned(), figures)
         });
-        let Totals { due, sent, ok, errors, not_sent } = window.totals;
+        let Totals {
+            due,
+            sent,
+            ok,
+            errors,
+            not_sent,
+        } = window.totals;
         events.put(Event::Window(Window {
             second,
             due,

@@ -42,8 +42,18 @@ impl Requests {
         Answer { error, ..answer }
     }
 
-    async fn exchange(&self, request: Request, promise: Promise, answer: &mut Answer) -> Result<(), ErrorKind> {
-        let mut response = self.target.client().execute(request).await.map_err(|error| kind_of(&error))?;
+    async fn exchange(
+        &self,
+        request: Request,
+        promise: Promise,
+        answer: &mut Answer,
+    ) -> Result<(), ErrorKind> {
+        let mut response = self
+            .target
+            .client()
+            .execute(request)
+            .await
+            .map_err(|error| kind_of(&error))?;
         answer.begin(response.status(), response.headers());
         let promised = response.status() == promise.status();
         let mut check = BodyCheck::new(promise, response.headers());
@@ -64,21 +74,34 @@ impl Requests {
     fn prepare(&self, arrival: &Arrival) -> (Request, Promise) {
         let get = |path: String| Request::new(Method::GET, self.target.url(&path));
         match &self.routes[arrival.route] {
-            RouteKind::List { page_size } => {
-                (get(format!("/v1/images?limit={page_size}")), Promise::List { page_size: *page_size as usize })
-            }
+            RouteKind::List { page_size } => (
+                get(format!("/v1/images?limit={page_size}")),
+                Promise::List {
+                    page_size: *page_size as usize,
+                },
+            ),
             RouteKind::Metadata => {
                 let id = self.image(arrival).id.clone();
                 (get(format!("/v1/images/{id}")), Promise::Metadata { id })
             }
             RouteKind::Content => {
                 let image = self.image(arrival);
-                (get(format!("/v1/images/{}/content", image.id)), Promise::Content { hash: image.hash.clone() })
+                (
+                    get(format!("/v1/images/{}/content", image.id)),
+                    Promise::Content {
+                        hash: image.hash.clone(),
+                    },
+                )
             }
             RouteKind::Render { presets } => {
                 let preset = weighted(presets, mix(!self.seed, arrival.slot));
-                let mut request = get(format!("/v1/images/{}/render?preset={preset}", self.image(arrival).id));
-                request.headers_mut().insert(ACCEPT, HeaderValue::from_static("image/webp"));
+                let mut request = get(format!(
+                    "/v1/images/{}/render?preset={preset}",
+                    self.image(arrival).id
+                ));
+                request
+                    .headers_mut()
+                    .insert(ACCEPT, HeaderValue::from_static("image/webp"));
                 (request, Promise::Render)
             }
             RouteKind::Upload => self.upload(arrival),
@@ -88,10 +111,13 @@ impl Requests {
     fn upload(&self, arrival: &Arrival) -> (Request, Promise) {
         let base = &self.bodies[arrival.slot as usize % self.bodies.len()];
         // The bodies were checked to be JPEG files when the run was set up.
-        let body = jpeg::with_comment(base, &format!("{} {}", self.run_id, arrival.slot)).unwrap_or_default();
+        let body = jpeg::with_comment(base, &format!("{} {}", self.run_id, arrival.slot))
+            .unwrap_or_default();
         let hash = blake3::hash(&body).to_hex().to_string();
         let mut request = Request::new(Method::POST, self.target.url("/v1/images"));
-        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("image/jpeg"));
+        request
+            .headers_mut()
+            .insert(CONTENT_TYPE, HeaderValue::from_static("image/jpeg"));
         *request.body_mut() = Some(Bytes::from(body).into());
         (request, Promise::Created { hash })
     }
@@ -120,7 +146,11 @@ mod tests {
 
     #[test]
     fn presets_are_chosen_by_weight() {
-        let names = [("a".to_owned(), 3), ("b".to_owned(), 0), ("c".to_owned(), 1)];
+        let names = [
+            ("a".to_owned(), 3),
+            ("b".to_owned(), 0),
+            ("c".to_owned(), 1),
+        ];
         let drawn: Vec<&str> = (0..8).map(|draw| weighted(&names, draw)).collect();
         assert_eq!(drawn, ["a", "a", "a", "c", "a", "a", "a", "c"]);
     }

@@ -19,12 +19,17 @@ pub struct Stop {
 impl Stop {
     /// Listens to the process's signals from now on. To be called before goose is started.
     pub fn on_signals() -> Result<Self, Failure> {
-        let refuse = |error: &dyn std::error::Error| Failure::Internal(format!("signals can't be handled: {error}"));
+        let refuse = |error: &dyn std::error::Error| {
+            Failure::Internal(format!("signals can't be handled: {error}"))
+        };
         // Goose installs a handler through this crate, which takes the first one only and would exit the process on the
         // second Ctrl-C. This one takes the place and does nothing; the streams below are told of the same signals.
         ctrlc::set_handler(|| {}).map_err(|error| refuse(&error))?;
         let listen = |kind| signal(kind).map_err(|error| refuse(&error));
-        let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+        let (mut interrupt, mut terminate) = (
+            listen(SignalKind::interrupt())?,
+            listen(SignalKind::terminate())?,
+        );
         let mut hang_up = listen(SignalKind::hangup())?;
         let stop = Self::default();
         let told = stop.clone();

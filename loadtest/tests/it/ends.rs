@@ -13,39 +13,76 @@ use crate::service::Service;
 fn a_threshold_that_fails_ends_in_1_and_says_what_was_seen() {
     let service = Service::start(3);
     let thresholds = "[[thresholds]]\nrule = \"p50 < 1us\"\nroute = \"list\"\n[[thresholds]]\nrule = \"error_rate < 1%\"\n";
-    let ended = Run::of(&(plan(20.0, "1s", "", "list = { share = 1 }") + thresholds), &service.address).end();
+    let ended = Run::of(
+        &(plan(20.0, "1s", "", "list = { share = 1 }") + thresholds),
+        &service.address,
+    )
+    .end();
     assert_eq!(ended.code, Some(1));
     let result = ended.result();
     assert_eq!(result.conclusion, Conclusion::Fail);
-    assert!(result.reasons[0].starts_with("list, measure: `p50 < 1us` failed: "), "{:?}", result.reasons);
-    assert!(ended.stdout.contains("FAILED") && ended.stdout.contains("held"), "{}", ended.stdout);
+    assert!(
+        result.reasons[0].starts_with("list, measure: `p50 < 1us` failed: "),
+        "{:?}",
+        result.reasons
+    );
+    assert!(
+        ended.stdout.contains("FAILED") && ended.stdout.contains("held"),
+        "{}",
+        ended.stdout
+    );
 }
 
 #[test]
 fn sigterm_stops_the_run_and_leaves_a_whole_result() {
     for signal in [Signal::TERM, Signal::HUP] {
         let service = Service::start(3);
-        let running = Run::of(&plan(50.0, "60s", "", "content = { share = 1 }"), &service.address).start();
+        let running = Run::of(
+            &plan(50.0, "60s", "", "content = { share = 1 }"),
+            &service.address,
+        )
+        .start();
         running.until("requests", || service.requests() > 60);
         running.signal(signal);
         let asked = Instant::now();
         let ended = running.end();
-        assert!(asked.elapsed() < Duration::from_secs(20), "{:?}", asked.elapsed());
+        assert!(
+            asked.elapsed() < Duration::from_secs(20),
+            "{:?}",
+            asked.elapsed()
+        );
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
         let result = ended.result();
         assert!(result.stopped && !result.aborted);
-        assert!(result.totals.due > 60 && result.totals.due < 3_000, "{:?}", result.totals);
-        assert_eq!(result.totals.sent, service.requests(), "what was in flight is counted");
-        assert!(matches!(ended.events().last(), Some(Event::End(end)) if end.stopped && !end.aborted));
+        assert!(
+            result.totals.due > 60 && result.totals.due < 3_000,
+            "{:?}",
+            result.totals
+        );
+        assert_eq!(
+            result.totals.sent,
+            service.requests(),
+            "what was in flight is counted"
+        );
+        assert!(
+            matches!(ended.events().last(), Some(Event::End(end)) if end.stopped && !end.aborted)
+        );
         let windowed: u64 = ended.windows().iter().map(|window| window.due).sum();
-        assert_eq!(windowed, result.totals.due, "the last second is told as far as it went");
+        assert_eq!(
+            windowed, result.totals.due,
+            "the last second is told as far as it went"
+        );
     }
 }
 
 #[test]
 fn sigint_interrupts_the_run_and_ends_in_130() {
     let service = Service::start(3);
-    let running = Run::of(&plan(50.0, "60s", "", "content = { share = 1 }"), &service.address).start();
+    let running = Run::of(
+        &plan(50.0, "60s", "", "content = { share = 1 }"),
+        &service.address,
+    )
+    .start();
     running.until("requests", || service.requests() > 20);
     running.signal(Signal::INT);
     let ended = running.end();
@@ -58,19 +95,32 @@ fn sigint_interrupts_the_run_and_ends_in_130() {
 #[test]
 fn a_second_sigint_does_not_wait_for_the_requests_in_flight() {
     let service = Service::start(3);
-    service.controls.silent.store(true, std::sync::atomic::Ordering::Relaxed);
-    let text = plan(20.0, "60s", "timeout = \"60s\"\nmax_workers = 50", "content = { share = 1 }");
+    service
+        .controls
+        .silent
+        .store(true, std::sync::atomic::Ordering::Relaxed);
+    let text = plan(
+        20.0,
+        "60s",
+        "timeout = \"60s\"\nmax_workers = 50",
+        "content = { share = 1 }",
+    );
     let running = Run::of(&text, &service.address).start();
     running.until("requests", || service.requests() > 5);
     running.signal(Signal::INT);
     running.until("the first is taken note of", || {
-        std::fs::read_to_string(running.folder().join("stderr")).is_ok_and(|text| text.contains("waiting for the requests"))
+        std::fs::read_to_string(running.folder().join("stderr"))
+            .is_ok_and(|text| text.contains("waiting for the requests"))
     });
     let asked = Instant::now();
     running.signal(Signal::INT);
     let ended = running.end();
     assert_eq!(ended.code, Some(130), "{}", ended.stderr);
-    assert!(asked.elapsed() < Duration::from_secs(20), "{:?}", asked.elapsed());
+    assert!(
+        asked.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        asked.elapsed()
+    );
 }
 
 #[test]
@@ -78,7 +128,13 @@ fn a_plan_with_an_unknown_key_is_refused_by_file_line_and_key() {
     let text = plan(10.0, "1s", "colour = \"red\"", "list = { share = 1 }");
     let ended = Run::of(&text, "http://127.0.0.1:9").end();
     assert_eq!(ended.code, Some(64));
-    assert!(ended.stderr.starts_with("chitram-load: plan.toml:8: unknown field `colour`"), "{}", ended.stderr);
+    assert!(
+        ended
+            .stderr
+            .starts_with("chitram-load: plan.toml:8: unknown field `colour`"),
+        "{}",
+        ended.stderr
+    );
     assert_eq!(ended.stderr.lines().count(), 1);
     assert!(!ended.file("events.ndjson").exists());
 }
@@ -92,7 +148,11 @@ fn a_target_that_does_not_answer_is_named_in_one_sentence_before_any_load() {
     };
     let ended = Run::of(&plan(10.0, "1s", "", "list = { share = 1 }"), &address).end();
     assert_eq!(ended.code, Some(69));
-    assert!(ended.stderr.contains(&address) && ended.stderr.contains("does not answer"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains(&address) && ended.stderr.contains("does not answer"),
+        "{}",
+        ended.stderr
+    );
     assert_eq!(ended.stderr.lines().count(), 1);
     assert!(!ended.file("events.ndjson").exists() && !ended.file("result.json").exists());
 }
@@ -100,28 +160,54 @@ fn a_target_that_does_not_answer_is_named_in_one_sentence_before_any_load() {
 #[test]
 fn a_target_without_pictures_asks_to_be_seeded() {
     let service = Service::start(0);
-    let ended = Run::of(&plan(10.0, "1s", "", "content = { share = 1 }"), &service.address).end();
+    let ended = Run::of(
+        &plan(10.0, "1s", "", "content = { share = 1 }"),
+        &service.address,
+    )
+    .end();
     assert_eq!(ended.code, Some(69));
     assert!(ended.stderr.contains("seed it first"), "{}", ended.stderr);
 }
 
 #[test]
 fn bad_usage_ends_in_64_and_help_lists_the_exit_codes() {
-    for arguments in [&["run"][..], &["run", "smoke"], &["run", "smoke", "--target", "ftp://x"], &["fly"]] {
+    for arguments in [
+        &["run"][..],
+        &["run", "smoke"],
+        &["run", "smoke", "--target", "ftp://x"],
+        &["fly"],
+    ] {
         assert_eq!(chitram_load(arguments).code, Some(64), "{arguments:?}");
     }
     let service = Service::start(1);
-    let id = Run::of(&plan(10.0, "1s", "", "list = { share = 1 }"), &service.address).arguments(&["--run-id", "a b"]).end();
-    assert_eq!((id.code, id.stderr.contains("--run-id")), (Some(64), true), "{}", id.stderr);
+    let id = Run::of(
+        &plan(10.0, "1s", "", "list = { share = 1 }"),
+        &service.address,
+    )
+    .arguments(&["--run-id", "a b"])
+    .end();
+    assert_eq!(
+        (id.code, id.stderr.contains("--run-id")),
+        (Some(64), true),
+        "{}",
+        id.stderr
+    );
     let help = chitram_load(&["run", "--help"]);
     assert_eq!(help.code, Some(0));
-    assert!(help.stdout.contains("Exit codes:") && help.stdout.contains("inconclusive"), "{}", help.stdout);
+    assert!(
+        help.stdout.contains("Exit codes:") && help.stdout.contains("inconclusive"),
+        "{}",
+        help.stdout
+    );
 }
 
 #[test]
 fn an_events_file_that_cannot_be_made_is_named() {
     let service = Service::start(1);
-    let run = Run::of(&plan(10.0, "1s", "", "list = { share = 1 }"), &service.address);
+    let run = Run::of(
+        &plan(10.0, "1s", "", "list = { share = 1 }"),
+        &service.address,
+    );
     // The plan is a file, so nothing can lie below it.
     let ended = run.arguments(&["--targets-dir", "plan.toml/below"]).end();
     assert_eq!(ended.code, Some(70));

@@ -23,13 +23,24 @@ fn latency(samples: &[RequestSample], q: f64) -> Duration {
 fn a_stall_of_the_target_shows_in_every_request_that_was_due_meanwhile() {
     let service = Service::start(3);
     *service.controls.stall.lock().expect("stall") = Some((40, Duration::from_secs(1)));
-    let ended = Run::of(&plan(40.0, "3s", "", "metadata = { share = 1 }"), &service.address).end();
+    let ended = Run::of(
+        &plan(40.0, "3s", "", "metadata = { share = 1 }"),
+        &service.address,
+    )
+    .end();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let samples = ended.samples();
     assert_eq!(samples.len(), 120);
-    let (p50, p90, max) = (latency(&samples, 0.5), latency(&samples, 0.9), latency(&samples, 1.0));
+    let (p50, p90, max) = (
+        latency(&samples, 0.5),
+        latency(&samples, 0.9),
+        latency(&samples, 1.0),
+    );
     assert!(p50 < Duration::from_millis(400), "{p50:?}");
-    assert!((Duration::from_millis(500)..Duration::from_millis(1_100)).contains(&p90), "{p90:?}");
+    assert!(
+        (Duration::from_millis(500)..Duration::from_millis(1_100)).contains(&p90),
+        "{p90:?}"
+    );
     assert!(max >= Duration::from_millis(950), "{max:?}");
 }
 
@@ -39,7 +50,12 @@ fn without_a_stall_requests_are_sent_when_they_are_due() {
     let routes = "list = { share = 1 }\nmetadata = { share = 1 }\ncontent = { share = 2 }";
     let ended = Run::of(&plan(100.0, "3s", "", routes), &service.address).end();
     let result = ended.result();
-    assert_eq!((result.totals.due, result.totals.ok), (300, 300), "{:?}", result.reasons);
+    assert_eq!(
+        (result.totals.due, result.totals.ok),
+        (300, 300),
+        "{:?}",
+        result.reasons
+    );
     let lag = result.phases[0].send_lag.p50_us.expect("lag");
     // A timer's millisecond, and room for a machine that does other things.
     assert!(lag < 20_000, "{lag} us");
@@ -50,7 +66,8 @@ fn arrivals_that_find_every_worker_waiting_are_errors_of_the_target() {
     let service = Service::start(3);
     service.controls.silent.store(true, Ordering::Relaxed);
     let run = "timeout = \"400ms\"\nmax_workers = 2";
-    let text = plan(50.0, "2s", run, "content = { share = 1 }") + "[[thresholds]]\nrule = \"error_rate < 50%\"\n";
+    let text = plan(50.0, "2s", run, "content = { share = 1 }")
+        + "[[thresholds]]\nrule = \"error_rate < 50%\"\n";
     let ended = Run::of(&text, &service.address).end();
     let result = ended.result();
     let totals = result.totals;
@@ -58,17 +75,34 @@ fn arrivals_that_find_every_worker_waiting_are_errors_of_the_target() {
     assert!(totals.not_sent.target > 50, "{totals:?}");
     assert_eq!(totals.errors + totals.not_sent.generator, 100, "{totals:?}");
     let samples = ended.samples();
-    let not_sent: Vec<_> = samples.iter().filter(|sample| sample.error == Some(ErrorKind::NotSent)).collect();
+    let not_sent: Vec<_> = samples
+        .iter()
+        .filter(|sample| sample.error == Some(ErrorKind::NotSent))
+        .collect();
     assert_eq!(not_sent.len() as u64, totals.not_sent.target);
-    assert!(not_sent.iter().all(|sample| sample.latency_us == 400_000 && sample.trace_id.is_none()));
-    assert!(samples.iter().any(|sample| sample.error == Some(ErrorKind::Timeout)));
-    assert_eq!((result.conclusion, ended.code), (Conclusion::Fail, Some(1)), "{:?}", result.reasons);
+    assert!(
+        not_sent
+            .iter()
+            .all(|sample| sample.latency_us == 400_000 && sample.trace_id.is_none())
+    );
+    assert!(
+        samples
+            .iter()
+            .any(|sample| sample.error == Some(ErrorKind::Timeout))
+    );
+    assert_eq!(
+        (result.conclusion, ended.code),
+        (Conclusion::Fail, Some(1)),
+        "{:?}",
+        result.reasons
+    );
 }
 
 #[test]
 fn arrivals_lost_to_a_generator_that_stands_still_make_the_run_inconclusive() {
     let service = Service::start(3);
-    let text = plan(50.0, "3s", "", "metadata = { share = 1 }") + "[[thresholds]]\nrule = \"max < 60s\"\n";
+    let text =
+        plan(50.0, "3s", "", "metadata = { share = 1 }") + "[[thresholds]]\nrule = \"max < 60s\"\n";
     let running = Run::of(&text, &service.address).start();
     running.until("requests", || service.requests() > 10);
     running.signal(Signal::STOP);
@@ -77,11 +111,29 @@ fn arrivals_lost_to_a_generator_that_stands_still_make_the_run_inconclusive() {
     let ended = running.end();
     let result = ended.result();
     let not_sent = result.totals.not_sent;
-    assert!(not_sent.generator >= 20 && not_sent.target == 0, "{not_sent:?}");
-    assert_eq!((result.conclusion, ended.code), (Conclusion::Inconclusive, Some(2)));
-    assert!(result.reasons[0].contains("the generator lost"), "{:?}", result.reasons);
-    assert_eq!(ended.samples().len() as u64, result.totals.sent, "what the generator lost is no sample");
-    assert!(result.phases[0].event_loop_lag_max_us > 500_000, "{}", result.phases[0].event_loop_lag_max_us);
+    assert!(
+        not_sent.generator >= 20 && not_sent.target == 0,
+        "{not_sent:?}"
+    );
+    assert_eq!(
+        (result.conclusion, ended.code),
+        (Conclusion::Inconclusive, Some(2))
+    );
+    assert!(
+        result.reasons[0].contains("the generator lost"),
+        "{:?}",
+        result.reasons
+    );
+    assert_eq!(
+        ended.samples().len() as u64,
+        result.totals.sent,
+        "what the generator lost is no sample"
+    );
+    assert!(
+        result.phases[0].event_loop_lag_max_us > 500_000,
+        "{}",
+        result.phases[0].event_loop_lag_max_us
+    );
 }
 
 #[test]
@@ -90,7 +142,9 @@ fn content_with_another_hash_is_a_body_error_and_other_routes_are_fine() {
     service.controls.corrupt.store(true, Ordering::Relaxed);
     service.controls.wrong_type.store(true, Ordering::Relaxed);
     let routes = "metadata = { share = 1 }\ncontent = { share = 1 }\nrender = { share = 1, presets = { thumb = 1 } }";
-    let result = Run::of(&plan(60.0, "1s", "", routes), &service.address).end().result();
+    let result = Run::of(&plan(60.0, "1s", "", routes), &service.address)
+        .end()
+        .result();
     let errors = |route: &str| result.phases[0].routes[route].errors.clone();
     assert_eq!(errors("content"), [(ErrorKind::Body, 20)].into());
     assert_eq!(errors("render"), [(ErrorKind::Body, 20)].into());
@@ -101,10 +155,18 @@ fn content_with_another_hash_is_a_body_error_and_other_routes_are_fine() {
 fn a_problem_answer_is_told_as_such() {
     let service = Service::start(3);
     service.controls.unavailable.store(true, Ordering::Relaxed);
-    let samples = Run::of(&plan(20.0, "1s", "", "content = { share = 1 }"), &service.address).end().samples();
+    let samples = Run::of(
+        &plan(20.0, "1s", "", "content = { share = 1 }"),
+        &service.address,
+    )
+    .end()
+    .samples();
     assert_eq!(samples.len(), 20);
     for sample in samples {
-        assert_eq!((sample.status, sample.error), (Some(503), Some(ErrorKind::Status)));
+        assert_eq!(
+            (sample.status, sample.error),
+            (Some(503), Some(ErrorKind::Status))
+        );
         assert!(sample.problem && sample.retry_after && sample.bytes > 0);
     }
 }
@@ -112,11 +174,20 @@ fn a_problem_answer_is_told_as_such() {
 #[test]
 fn a_target_that_goes_away_counts_as_connect_or_io_errors() {
     let service = Service::start(3);
-    let running = Run::of(&plan(40.0, "2s", "", "metadata = { share = 1 }"), &service.address).start();
+    let running = Run::of(
+        &plan(40.0, "2s", "", "metadata = { share = 1 }"),
+        &service.address,
+    )
+    .start();
     running.until("requests", || service.requests() > 10);
     drop(service);
     let result = running.end().result();
     let errors = &result.phases[0].all.errors;
     assert!(errors.contains_key(&ErrorKind::Connect), "{errors:?}");
-    assert!(errors.keys().all(|kind| matches!(kind, ErrorKind::Connect | ErrorKind::Io)), "{errors:?}");
+    assert!(
+        errors
+            .keys()
+            .all(|kind| matches!(kind, ErrorKind::Connect | ErrorKind::Io)),
+        "{errors:?}"
+    );
 }

@@ -47,7 +47,15 @@ impl Run {
         std::fs::write(folder.path().join("plan.toml"), plan).expect("plan");
         let mut command = Command::new(env!("CARGO_BIN_EXE_chitram-load"));
         command.current_dir(folder.path());
-        command.args(["run", "plan.toml", "--target", target, "--events", "events.ndjson", "--requests"]);
+        command.args([
+            "run",
+            "plan.toml",
+            "--target",
+            target,
+            "--events",
+            "events.ndjson",
+            "--requests",
+        ]);
         command.args(["--result", "result.json"]);
         Self { folder, command }
     }
@@ -58,10 +66,17 @@ impl Run {
     }
 
     pub(crate) fn start(mut self) -> Running {
-        let output = |name: &str| std::fs::File::create(self.folder.path().join(name)).expect("output");
-        self.command.stdin(Stdio::null()).stdout(output("stdout")).stderr(output("stderr"));
+        let output =
+            |name: &str| std::fs::File::create(self.folder.path().join(name)).expect("output");
+        self.command
+            .stdin(Stdio::null())
+            .stdout(output("stdout"))
+            .stderr(output("stderr"));
         let child = self.command.spawn().expect("chitram-load starts");
-        Running { folder: self.folder, child }
+        Running {
+            folder: self.folder,
+            child,
+        }
     }
 
     pub(crate) fn end(self) -> Ended {
@@ -83,7 +98,11 @@ impl Running {
     pub(crate) fn until(&self, what: &str, condition: impl Fn() -> bool) {
         let deadline = Instant::now() + DEADLINE;
         while !condition() {
-            assert!(Instant::now() < deadline, "in vain: {what}; stderr: {}", self.text("stderr"));
+            assert!(
+                Instant::now() < deadline,
+                "in vain: {what}; stderr: {}",
+                self.text("stderr")
+            );
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -98,12 +117,21 @@ impl Running {
             if let Some(status) = self.child.try_wait().expect("child") {
                 break status;
             }
-            assert!(Instant::now() < deadline, "the run does not end; stderr: {}", self.text("stderr"));
+            assert!(
+                Instant::now() < deadline,
+                "the run does not end; stderr: {}",
+                self.text("stderr")
+            );
             std::thread::sleep(Duration::from_millis(5));
         };
         let (stdout, stderr) = (self.text("stdout"), self.text("stderr"));
         let folder = std::mem::replace(&mut self.folder, tempfile::tempdir().expect("folder"));
-        Ended { code: status.code(), stdout, stderr, folder }
+        Ended {
+            code: status.code(),
+            stdout,
+            stderr,
+            folder,
+        }
     }
 }
 
@@ -121,22 +149,37 @@ impl Ended {
     }
 
     pub(crate) fn result(&self) -> RunResult {
-        let json = std::fs::read(self.file("result.json")).unwrap_or_else(|_| panic!("no result; stderr: {}", self.stderr));
+        let json = std::fs::read(self.file("result.json"))
+            .unwrap_or_else(|_| panic!("no result; stderr: {}", self.stderr));
         serde_json::from_slice(&json).expect("the result parses")
     }
 
     pub(crate) fn events(&self) -> Vec<Event> {
         let text = std::fs::read_to_string(self.file("events.ndjson")).expect("events");
-        text.lines().map(|line| Event::parse(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+        text.lines()
+            .map(|line| Event::parse(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+            .collect()
     }
 
     pub(crate) fn samples(&self) -> Vec<RequestSample> {
-        let sample = |event| if let Event::Request(sample) = event { Some(sample) } else { None };
+        let sample = |event| {
+            if let Event::Request(sample) = event {
+                Some(sample)
+            } else {
+                None
+            }
+        };
         self.events().into_iter().filter_map(sample).collect()
     }
 
     pub(crate) fn windows(&self) -> Vec<Window> {
-        let window = |event| if let Event::Window(window) = event { Some(window) } else { None };
+        let window = |event| {
+            if let Event::Window(window) = event {
+                Some(window)
+            } else {
+                None
+            }
+        };
         self.events().into_iter().filter_map(window).collect()
     }
 }

@@ -18,12 +18,24 @@ fn made_pictures_are_uploaded_once_and_their_presets_are_waited_for() {
     let service = Service::start(0);
     let seeded = chitram_load(&["seed", path, "--target", &service.address]);
     assert_eq!(seeded.code, Some(0), "{}", seeded.stderr);
-    assert_eq!(seeded.stdout, "4 pictures uploaded, 0 were there already, 1 refused; all presets are ready\n");
-    assert!(seeded.stderr.contains("below/broken.jpg: refused: this is no picture"), "{}", seeded.stderr);
+    assert_eq!(
+        seeded.stdout,
+        "4 pictures uploaded, 0 were there already, 1 refused; all presets are ready\n"
+    );
+    assert!(
+        seeded
+            .stderr
+            .contains("below/broken.jpg: refused: this is no picture"),
+        "{}",
+        seeded.stderr
+    );
     assert_eq!(service.pictures().len(), 4);
 
     let again = chitram_load(&["seed", path, "--target", &service.address]);
-    assert_eq!(again.stdout, "0 pictures uploaded, 4 were there already, 1 refused; all presets are ready\n");
+    assert_eq!(
+        again.stdout,
+        "0 pictures uploaded, 4 were there already, 1 refused; all presets are ready\n"
+    );
 }
 
 #[test]
@@ -32,11 +44,19 @@ fn a_folder_without_pictures_and_a_silent_target_are_named() {
     let path = folder.path().to_str().expect("text");
     let empty = chitram_load(&["seed", path, "--target", "http://127.0.0.1:9"]);
     assert_eq!(empty.code, Some(64));
-    assert!(empty.stderr.contains(path) && empty.stderr.contains("chitram-load pictures DIR"), "{}", empty.stderr);
+    assert!(
+        empty.stderr.contains(path) && empty.stderr.contains("chitram-load pictures DIR"),
+        "{}",
+        empty.stderr
+    );
     let missing = chitram_load(&["seed", "/no/such/folder", "--target", "http://127.0.0.1:9"]);
     assert_eq!(missing.code, Some(64));
     std::fs::write(folder.path().join("a.jpg"), "x").expect("file");
     let silent = chitram_load(&["seed", path, "--target", "http://127.0.0.1:9"]);
     assert_eq!(silent.code, Some(69), "{}", silent.stderr);
-    assert!(silent.stderr.contains("http://127.0.0.1:9 does not answer"), "{}", silent.stderr);
+    assert!(
+        silent.stderr.contains("http://127.0.0.1:9 does not answer"),
+        "{}",
+        silent.stderr
+    );
 }

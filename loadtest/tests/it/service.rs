@@ -50,11 +50,19 @@ pub(crate) struct Service {
 impl Service {
     /// With that many pictures.
     pub(crate) fn start(pictures: usize) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("runtime");
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .expect("runtime");
         let controls = Arc::new(Controls::default());
         for index in 0..pictures {
             let bytes = Bytes::from(vec![index as u8; 20_000]);
-            controls.images.lock().expect("images").push(Stored { bytes, asked: 0 });
+            controls
+                .images
+                .lock()
+                .expect("images")
+                .push(Stored { bytes, asked: 0 });
         }
         let app = Router::new()
             .route("/v1/images", get(list).post(upload))
@@ -63,10 +71,16 @@ impl Service {
             .route("/v1/images/{id}/render", get(render))
             .layer(from_fn_with_state(Arc::clone(&controls), misbehave))
             .with_state(Arc::clone(&controls));
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("free port");
+        let listener = runtime
+            .block_on(TcpListener::bind("127.0.0.1:0"))
+            .expect("free port");
         let address = format!("http://{}", listener.local_addr().expect("address"));
         runtime.spawn(async move { axum::serve(listener, app).await });
-        Self { address, controls, _runtime: runtime }
+        Self {
+            address,
+            controls,
+            _runtime: runtime,
+        }
     }
 
     /// Requests of the load so far; those that prepare it carry no `traceparent`.
@@ -76,11 +90,21 @@ impl Service {
 
     /// The pictures it holds.
     pub(crate) fn pictures(&self) -> Vec<Bytes> {
-        self.controls.images.lock().expect("images").iter().map(|image| image.bytes.clone()).collect()
+        self.controls
+            .images
+            .lock()
+            .expect("images")
+            .iter()
+            .map(|image| image.bytes.clone())
+            .collect()
     }
 }
 
-async fn misbehave(State(controls): State<Arc<Controls>>, request: Request, next: Next) -> Response {
+async fn misbehave(
+    State(controls): State<Arc<Controls>>,
+    request: Request,
+    next: Next,
+) -> Response {
     if !request.headers().contains_key("traceparent") {
         return next.run(request).await;
     }
@@ -101,11 +125,13 @@ async fn misbehave(State(controls): State<Arc<Controls>>, request: Request, next
 
 /// All requests of a stall wait for the same end of it.
 async fn stalled(controls: &Controls, length: Duration) {
-    let end = *controls.stall_ends.get_or_init(|| tokio::time::Instant::now() + length);
+    let end = *controls
+        .stall_ends
+        .get_or_init(|| tokio::time::Instant::now() + length);
     tokio::time::sleep_until(end).await;
 }
 
-fn image(id: usize, stored: &Stored, variants: Value) -> Value {
+fn image(id: usize, stored: &Stored, variants: &Value) -> Value {
     json!({
         "id": id.to_string(), "hash": blake3::hash(&stored.bytes).to_hex().to_string(),
         "width": 640, "height": 480, "bytes": stored.bytes.len(), "title": null, "tags": [], "variants": variants,
@@ -114,27 +140,51 @@ fn image(id: usize, stored: &Stored, variants: Value) -> Value {
 
 async fn list(State(controls): State<Arc<Controls>>) -> Response {
     let images = controls.images.lock().expect("images");
-    let listed: Vec<Value> = images.iter().enumerate().take(20).map(|(id, stored)| image(id, stored, json!([]))).collect();
+    let listed: Vec<Value> = images
+        .iter()
+        .enumerate()
+        .take(20)
+        .map(|(id, stored)| image(id, stored, &json!([])))
+        .collect();
     axum::Json(json!({ "images": listed, "next_cursor": null })).into_response()
 }
 
 /// The presets are ready when they have been asked for twice.
 async fn metadata(State(controls): State<Arc<Controls>>, Path(id): Path<usize>) -> Response {
     let mut images = controls.images.lock().expect("images");
-    let Some(stored) = images.get_mut(id) else { return StatusCode::NOT_FOUND.into_response() };
+    let Some(stored) = images.get_mut(id) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
     stored.asked += 1;
-    let presets: &[&str] = if stored.asked > 1 { &["thumb", "small", "medium"] } else { &["thumb"] };
-    let variants = presets.iter().map(|preset| json!({ "preset": preset })).collect();
-    axum::Json(image(id, stored, variants)).into_response()
+    let presets: &[&str] = if stored.asked > 1 {
+        &["thumb", "small", "medium"]
+    } else {
+        &["thumb"]
+    };
+    let variants = presets
+        .iter()
+        .map(|preset| json!({ "preset": preset }))
+        .collect();
+    axum::Json(image(id, stored, &variants)).into_response()
 }
 
 async fn content(State(controls): State<Arc<Controls>>, Path(id): Path<usize>) -> Response {
     if controls.unavailable.load(Ordering::Relaxed) {
-        let problem = [(header::CONTENT_TYPE, "application/problem+json"), (header::RETRY_AFTER, "1")];
-        return (StatusCode::SERVICE_UNAVAILABLE, problem, r#"{"title":"store unavailable"}"#).into_response();
+        let problem = [
+            (header::CONTENT_TYPE, "application/problem+json"),
+            (header::RETRY_AFTER, "1"),
+        ];
+        return (
+            StatusCode::SERVICE_UNAVAILABLE,
+            problem,
+            r#"{"title":"store unavailable"}"#,
+        )
+            .into_response();
     }
     let images = controls.images.lock().expect("images");
-    let Some(stored) = images.get(id) else { return StatusCode::NOT_FOUND.into_response() };
+    let Some(stored) = images.get(id) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
     let mut bytes = stored.bytes.to_vec();
     if controls.corrupt.load(Ordering::Relaxed) {
         bytes[0] ^= 1;
@@ -143,22 +193,36 @@ async fn content(State(controls): State<Arc<Controls>>, Path(id): Path<usize>) -
 }
 
 async fn render(State(controls): State<Arc<Controls>>) -> Response {
-    let media_type = if controls.wrong_type.load(Ordering::Relaxed) { "image/jpeg" } else { "image/webp" };
-    ([(header::CONTENT_TYPE, media_type)], &b"RIFF\x04\0\0\0WEBPVP8L"[..]).into_response()
+    let media_type = if controls.wrong_type.load(Ordering::Relaxed) {
+        "image/jpeg"
+    } else {
+        "image/webp"
+    };
+    (
+        [(header::CONTENT_TYPE, media_type)],
+        &b"RIFF\x04\0\0\0WEBPVP8L"[..],
+    )
+        .into_response()
 }
 
 async fn upload(State(controls): State<Arc<Controls>>, bytes: Bytes) -> Response {
     if bytes.starts_with(b"no picture") {
-        return (StatusCode::UNSUPPORTED_MEDIA_TYPE, r#"{"detail":"this is no picture"}"#).into_response();
+        return (
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            r#"{"detail":"this is no picture"}"#,
+        )
+            .into_response();
     }
     let mut images = controls.images.lock().expect("images");
     let known = images.iter().position(|stored| stored.bytes == bytes);
-    let (status, id) = match known {
-        Some(id) => (StatusCode::OK, id),
-        None => {
-            images.push(Stored { bytes, asked: 0 });
-            (StatusCode::CREATED, images.len() - 1)
-        }
+    let status = if known.is_some() {
+        StatusCode::OK
+    } else {
+        StatusCode::CREATED
     };
-    (status, axum::Json(image(id, &images[id], json!([])))).into_response()
+    let id = known.unwrap_or_else(|| {
+        images.push(Stored { bytes, asked: 0 });
+        images.len() - 1
+    });
+    (status, axum::Json(image(id, &images[id], &json!([])))).into_response()
 }
