@@ -1,0 +1,209 @@
+//! The whole platform in one folder: stores, proxies, the service; started in order, supervised, stopped in reverse.
+//!
+//! The service reaches its object store, its trace store and (PostgreSQL only) its catalog through fault proxies, and its
+//! users reach it through one. All proxies are made through Toxiproxy's HTTP API, whoever speaks it.
+
+mod catalog;
+mod fault_proxy;
+mod object_store;
+mod part;
+mod programs;
+mod recovery;
+mod service;
+mod traces;
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::error::Error;
+use crate::folder::Folder;
+use crate::interrupt::Interrupts;
+use crate::net::{self, loopback};
+use crate::process::{Child, Launcher, Spec, spawn};
+use crate::server::{Backend, Found, Launch, Source};
+use crate::state::{Endpoints, Server, State};
+use catalog::{Catalog, url_at};
+use part::Part;
+pub use programs::Programs;
+use recovery::Recovery;
+
+/// Which servers play the parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Take {
+    /// Stand-ins, and what the environment names by a URL.
+    Embedded,
+    /// Real servers wherever they are found, stand-ins for the rest.
+    Found,
+}
+
+impl Take {
+    /// The real server to use, if one is to be used.
+    fn choose(self, backend: Backend) -> Option<Found> {
+        backend
+            .found
+            .filter(|found| self == Self::Found || matches!(found.source, Source::Url(_)))
+    }
+}
+
+/// Where people find things; 0 is a free port.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Ports {
+    /// The API, through its proxy (`--api-port`).
+    pub api: u16,
+    /// The service's admin listener (`--admin-port`).
+    pub admin: u16,
+    /// The fault proxy's HTTP API (`--toxiproxy-port`).
+    pub toxiproxy: u16,
+    /// The trace store's query API (`--jaeger-port`).
+    pub jaeger: u16,
+}
+
+impl Ports {
+    /// Fails before anything is started when somebody listens on one of them.
+    fn check(self) -> Result<(), Error> {
+        let flagged = [
+            (self.api, "--api-port"),
+            (self.admin, "--admin-port"),
+            (self.toxiproxy, "--toxiproxy-port"),
+            (self.jaeger, "--jaeger-port"),
+        ];
+        flagged
+            .into_iter()
+            .filter(|(port, _)| *port != 0)
+            .try_for_each(|(port, flag)| net::check_free(port, flag))
+    }
+}
+
+/// Everything that runs. Stop it with [`Platform::stop`]; dropping it stops it too, without order.
+pub struct Platform {
+    context: Context,
+    /// In the order of their start.
+    parts: Vec<Part>,
+    recovery: Arc<Recovery>,
+}
+
+/// What every part needs to start.
+#[derive(Clone)]
+struct Context {
+    folder: Arc<Folder>,
+    launcher: Launcher,
+    programs: Programs,
+}
+
+impl Context {
+    /// Where a real server is started.
+    fn launch(&self, port: u16) -> Launch {
+        Launch {
+            launcher: self.launcher.clone(),
+            logs: Some(self.folder.logs()),
+            port,
+        }
+    }
+
+    /// Notes in `stack.toml` who plays a role, and at which address.
+    fn note(&self, server: Server, endpoint: impl FnOnce(&mut Endpoints)) -> Result<(), Error> {
+        self.folder.update(|state| {
+            state.servers.push(server);
+            endpoint(&mut state.endpoints);
+        })
+    }
+}
+
+impl Platform {
+    /// Starts everything and waits until the service answers through its proxy. When that fails or is interrupted, what
+    /// was started is stopped again before this returns.
+    pub async fn start(
+        folder: Folder,
+        take: Take,
+        ports: Ports,
+        interrupts: &Interrupts,
+    ) -> Result<Self, Error> {
+        ports.check()?;
+        let context = Context {
+            folder: Arc::new(folder),
+            launcher: Launcher::find()?,
+            programs: Programs::find()?,
+        };
+        let recovery = Arc::new(Recovery::new(&context));
+        let mut platform = Self {
+            context,
+            parts: Vec::new(),
+            recovery,
+        };
+        match interrupts.cut(platform.start_parts(take, ports)).await {
+            Ok(()) => Ok(platform),
+            Err(error) => {
+                platform.stop(&interrupts.hurry).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn start_parts(&mut self, take: Take, ports: Ports) -> Result<(), Error> {
+        let context = self.context.clone();
+        let store = self.keep(object_store::start(&context, take).await?);
+        let catalog = self.keep(catalog::start(&context, take).await?);
+        let traces = self.keep(traces::start(&context, take, ports.jaeger).await?);
+        let proxy = self.keep(fault_proxy::start(&context, take, ports.toxiproxy).await?);
+
+        let through = service::Dependencies {
+            store_endpoint: proxy.add("store", loopback(0), store.address).await?,
+            traces: proxy.add("traces", loopback(0), traces.otlp).await?,
+            catalog_url: match catalog {
+                Catalog::Postgres { url, address } => {
+                    url_at(&url, proxy.add("catalog", loopback(0), address).await?)
+                }
+                Catalog::Sqlite { url } => url,
+            },
+            store,
+        };
+        let service = self.keep(service::start(&context, &through, ports.admin).await?);
+        let api = proxy.add("api", loopback(ports.api), service.api).await?;
+        self.context.folder.update(|state| {
+            state.endpoints.api = Some(format!("http://{api}"));
+            state.environment = State::environment_of(&state.servers);
+        })?;
+        self.parts.push(recovery::watch(&self.recovery));
+        Ok(())
+    }
+
+    fn keep<T>(&mut self, (part, handle): (Part, T)) -> T {
+        self.parts.push(part);
+        handle
+    }
+
+    /// What `stack.toml` says.
+    pub fn state(&self) -> State {
+        self.context.folder.state()
+    }
+
+    /// The folder's path.
+    pub fn folder(&self) -> &Folder {
+        &self.context.folder
+    }
+
+    /// The programs of the platform.
+    pub fn programs(&self) -> &Programs {
+        &self.context.programs
+    }
+
+    /// Starts a child that is not supervised, e.g. the load generator.
+    pub fn spawn(&self, spec: &Spec) -> Result<Child, Error> {
+        spawn(&self.context.launcher, spec)
+    }
+
+    /// Rolls back what a chaos run left when it died. Nothing to do is no error.
+    pub async fn recover(&self) {
+        self.recovery.recover_if_orphaned().await;
+    }
+
+    /// Stops everything: a chaos run first (it rolls back), then the parts in reverse order. Removes `stack.toml` and the
+    /// data. `hurry` shortens each deadline, it skips nothing.
+    pub async fn stop(self, hurry: &CancellationToken) {
+        self.recovery.stop_owner(hurry).await;
+        for part in self.parts.into_iter().rev() {
+            part.stop(hurry).await;
+        }
+    }
+}

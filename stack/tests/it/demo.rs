@@ -1,0 +1,140 @@
+//! The main job, end to end: `chitram-stack demo` as a person runs it. It takes minutes, most of them measuring.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::support::Run;
+
+/// A whole demo at the shortest times, with one repetition of each experiment, on a busy machine.
+const WHOLE: Duration = Duration::from_secs(900);
+/// Any one step before the experiments.
+const STEP: Duration = Duration::from_secs(300);
+/// An ordered end: rollback, drain, stores.
+const END: Duration = Duration::from_secs(120);
+
+/// A demo whose report and folder are below `files`.
+fn demo(files: &Path, dir: Option<&Path>) -> Run {
+    let path = |name: &str| files.join(name).display().to_string();
+    let (report, result) = (path("report.html"), path("result.json"));
+    let mut args = vec![
+        "demo",
+        "--seconds",
+        "12",
+        "--report",
+        &report,
+        "--result",
+        &result,
+    ];
+    let dir = dir.map(|dir| dir.display().to_string());
+    if let Some(dir) = &dir {
+        args.extend(["--dir", dir]);
+    }
+    Run::start(&args)
+}
+
+#[tokio::test]
+async fn the_demo_ends_with_every_verdict_as_expected_and_one_report() {
+    let files = tempfile::tempdir().unwrap();
+    let mut run = demo(files.path(), None);
+    let code = run.exit_code(WHOLE).await;
+    assert_eq!(code, Some(0), "{}{}", run.stdout(), run.stderr());
+
+    let result = std::fs::read_to_string(files.path().join("result.json")).unwrap();
+    let result: Value = serde_json::from_str(&result).unwrap();
+    let experiments = result["experiments"].as_array().unwrap();
+    assert_eq!(experiments.len(), 3, "{result}");
+    for experiment in experiments {
+        assert_eq!(
+            experiment["verdict"], experiment["expected"],
+            "{experiment}"
+        );
+    }
+    let report = files.path().join("report.html");
+    assert!(
+        std::fs::read_to_string(&report)
+            .unwrap()
+            .starts_with("<!DOCTYPE html>")
+    );
+    assert!(
+        run.stdout()
+            .contains(&format!("report: {}", report.display())),
+        "{}",
+        run.stdout()
+    );
+    run.assert_nothing_left().await;
+}
+
+/// Interrupts a demo as soon as it says `step`.
+async fn interrupt_at(step: &str) {
+    let files = tempfile::tempdir().unwrap();
+    let mut run = demo(files.path(), None);
+    run.until(step, STEP, |run| run.stderr().contains(step).then_some(()))
+        .await;
+    run.signal(Signal::INT);
+    assert_eq!(run.exit_code(END).await, Some(130), "{}", run.stderr());
+    run.assert_nothing_left().await;
+}
+
+#[tokio::test]
+async fn ctrl_c_while_the_platform_starts_leaves_nothing() {
+    interrupt_at("starting the platform").await;
+}
+
+#[tokio::test]
+async fn ctrl_c_while_pictures_are_made_leaves_nothing() {
+    interrupt_at("making pictures").await;
+}
+
+#[tokio::test]
+async fn ctrl_c_while_pictures_are_seeded_leaves_nothing() {
+    interrupt_at("seeding pictures").await;
+}
+
+#[tokio::test]
+async fn ctrl_c_while_experiments_run_leaves_nothing() {
+    interrupt_at("running the experiments").await;
+}
+
+#[tokio::test]
+async fn ctrl_c_during_a_fault_rolls_it_back_first() {
+    let (files, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut run = demo(files.path(), Some(dir.path()));
+    let journal = dir.path().join("chaos-journal.ndjson");
+    let injected = |_: &Run| {
+        std::fs::metadata(&journal)
+            .is_ok_and(|file| file.len() > 0)
+            .then_some(())
+    };
+    run.until("an injected fault", WHOLE, injected).await;
+    run.signal(Signal::INT);
+    assert_eq!(run.exit_code(END).await, Some(130), "{}", run.stderr());
+    assert!(
+        !dir.path().join("chaos.lock").exists(),
+        "the run gave its lock back"
+    );
+    run.assert_nothing_left().await;
+}
+
+#[tokio::test]
+async fn a_chaos_runner_that_is_killed_is_recovered_and_said() {
+    let (files, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut run = demo(files.path(), Some(dir.path()));
+    let lock = dir.path().join("chaos.lock");
+    let owner = |_: &Run| {
+        let lock: Value = serde_json::from_str(&std::fs::read_to_string(&lock).ok()?).ok()?;
+        i32::try_from(lock["pid"].as_i64()?).ok()
+    };
+    let pid = run.until("a chaos run", STEP, owner).await;
+    rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), Signal::KILL)
+        .unwrap();
+    assert_eq!(run.exit_code(END).await, Some(70), "{}", run.stderr());
+    assert!(
+        run.stderr().contains("rolling its fault back"),
+        "{}",
+        run.stderr()
+    );
+    run.assert_nothing_left().await;
+}
