@@ -40,10 +40,11 @@ pub async fn seed(target: &Target, folders: &[PathBuf]) -> Result<Seeded, Failur
         {
             let target = target.clone();
             uploads.spawn(async move {
+                let media_type = media_type(&path).unwrap_or("application/octet-stream");
                 let bytes = tokio::fs::read(&path).await;
                 let bytes = bytes
                     .map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))?;
-                Ok::<_, Failure>((path, target.upload(bytes).await?))
+                Ok::<_, Failure>((path, target.upload(bytes, media_type).await?))
             });
         }
         let Some(upload) = uploads.join_next().await else {
@@ -124,19 +125,21 @@ fn collect(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> std::io::Re
             if depth > 0 {
                 collect(&path, depth - 1, files)?;
             }
-        } else if is_picture(&path) {
+        } else if media_type(&path).is_some() {
             files.push(path);
         }
     }
     Ok(())
 }
 
-fn is_picture(path: &Path) -> bool {
-    let extension = path
-        .extension()
-        .and_then(|extension| extension.to_str())
-        .unwrap_or_default();
-    ["jpg", "jpeg", "png", "webp", "gif"]
-        .iter()
-        .any(|known| extension.eq_ignore_ascii_case(known))
+/// What a file is by its extension; `None` for what is no picture.
+fn media_type(path: &Path) -> Option<&'static str> {
+    let extension = path.extension()?.to_str()?.to_ascii_lowercase();
+    Some(match extension.as_str() {
+        "jpg" | "jpeg" => "image/jpeg",
+        "png" => "image/png",
+        "webp" => "image/webp",
+        "gif" => "image/gif",
+        _ => return None,
+    })
 }

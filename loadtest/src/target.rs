@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Response, Url};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -11,9 +12,9 @@ use crate::exit::Failure;
 /// Of a call that prepares a run.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// Pages asked for while listing: 200 images each.
-const PAGE_SIZE: u32 = 200;
-const MAX_PAGES: usize = 20;
+/// Images on a page while listing: the most that the API gives.
+const PAGE_SIZE: u32 = 100;
+const MAX_PAGES: usize = 40;
 
 /// An image as the API describes it; fields that a load run does not need are ignored.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -140,12 +141,13 @@ impl Target {
         self.json(self.url(&format!("/v1/images/{id}"))).await
     }
 
-    /// Uploads the bytes of a picture.
-    pub async fn upload(&self, bytes: Vec<u8>) -> Result<Uploaded, Failure> {
+    /// Uploads the bytes of a picture of this media type.
+    pub async fn upload(&self, bytes: Vec<u8>, media_type: &str) -> Result<Uploaded, Failure> {
         let url = self.url("/v1/images");
         let request = self
             .client
             .post(url.clone())
+            .header(CONTENT_TYPE, media_type)
             .body(bytes)
             .timeout(CALL_TIMEOUT * 6);
         let response = request.send().await.map_err(|error| self.silent(&error))?;

@@ -205,8 +205,13 @@ async fn render(State(controls): State<Arc<Controls>>) -> Response {
         .into_response()
 }
 
-async fn upload(State(controls): State<Arc<Controls>>, bytes: Bytes) -> Response {
-    if bytes.starts_with(b"no picture") {
+async fn upload(
+    State(controls): State<Arc<Controls>>,
+    headers: HeaderMap,
+    bytes: Bytes,
+) -> Response {
+    let media_type = headers[header::CONTENT_TYPE].to_str().expect("text");
+    if !media_type.starts_with("image/") || bytes.starts_with(b"no picture") {
         return (
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             r#"{"detail":"this is no picture"}"#,
