@@ -27,7 +27,6 @@ use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-pub use api_error::ApiError;
 use collection::Collection;
 
 /// The version of Toxiproxy whose answers these are.
@@ -38,50 +37,21 @@ const DRAIN: Duration = Duration::from_secs(2);
 
 /// Serves the API until `shutdown`, then closes every proxy and its connections.
 pub async fn serve(api: TcpListener, shutdown: CancellationToken) -> io::Result<()> {
-    Toxiproxy::new().serve(api, shutdown).await
-}
-
-/// A fault proxy whose first proxies are made by the process that hosts it, on listeners bound before.
-#[derive(Default)]
-pub struct Toxiproxy {
-    proxies: Arc<Collection>,
-}
-
-impl Toxiproxy {
-    /// Without proxies. Must be used inside a Tokio runtime.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Adds an enabled proxy that accepts on `listener` and dials `upstream` (`host:port`) for each connection.
-    ///
-    /// Disabled and enabled again, it binds the same address anew.
-    pub async fn add(
-        &self,
-        name: &str,
-        listener: TcpListener,
-        upstream: &str,
-    ) -> Result<(), ApiError> {
-        self.proxies.add_bound(name, listener, upstream).await
-    }
-
-    /// Serves the API until `shutdown`, then closes every proxy and its connections.
-    pub async fn serve(self, api: TcpListener, shutdown: CancellationToken) -> io::Result<()> {
-        let api = api.tap_io(|socket| {
-            // Refused only on a socket that is gone already.
-            let _ = socket.set_nodelay(true);
-        });
-        let answers = axum::serve(api, api::router(Arc::clone(&self.proxies)))
-            .with_graceful_shutdown(shutdown.clone().cancelled_owned());
-        let deadline = async {
-            shutdown.cancelled().await;
-            tokio::time::sleep(DRAIN).await;
-        };
-        let ended = tokio::select! {
-            ended = answers => ended,
-            () = deadline => Ok(()),
-        };
-        self.proxies.clear().await;
-        ended
-    }
+    let proxies = Arc::new(Collection::default());
+    let api = api.tap_io(|socket| {
+        // Refused only on a socket that is gone already.
+        let _ = socket.set_nodelay(true);
+    });
+    let answers = axum::serve(api, api::router(Arc::clone(&proxies)))
+        .with_graceful_shutdown(shutdown.clone().cancelled_owned());
+    let deadline = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(DRAIN).await;
+    };
+    let ended = tokio::select! {
+        ended = answers => ended,
+        () = deadline => Ok(()),
+    };
+    proxies.clear().await;
+    ended
 }

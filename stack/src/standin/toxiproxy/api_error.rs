@@ -7,9 +7,8 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::{Serialize, Serializer};
 
 /// A refusal: `{"error": ..., "status": ...}`, sent as `text/plain`, as the real server does.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
-#[error("{message} (status {status})")]
-pub struct ApiError {
+#[derive(Debug, Serialize)]
+pub(super) struct ApiError {
     #[serde(rename = "error")]
     message: String,
     #[serde(serialize_with = "as_number")]

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use tokio::{net::TcpListener, sync::Mutex};
+use tokio::sync::Mutex;
 
 use super::{
     api_error::ApiError,
@@ -28,27 +28,13 @@ pub(super) struct Populated {
 }
 
 impl Collection {
-    /// Adds an enabled proxy on a listener that is bound already.
-    pub(super) async fn add_bound(
-        &self,
-        name: &str,
-        listener: TcpListener,
-        upstream: &str,
-    ) -> Result<(), ApiError> {
-        let mut proxies = self.proxies.lock().await;
-        refuse_duplicate(&proxies, name)?;
-        refuse_too_many(&proxies, name)?;
-        let mut proxy = Proxy::new(name.to_owned(), String::new(), upstream.to_owned());
-        proxy.start_on(listener)?;
-        proxies.insert(name.to_owned(), proxy);
-        Ok(())
-    }
-
     /// Adds the proxy that `body` describes.
     pub(super) async fn create(&self, body: &Value) -> Result<ProxyView, ApiError> {
         let wanted = Wanted::parse(body, "")?;
         let mut proxies = self.proxies.lock().await;
-        refuse_duplicate(&proxies, &wanted.name)?;
+        if proxies.contains_key(&wanted.name) {
+            return Err(ApiError::proxy_exists());
+        }
         wanted.put(&mut proxies).await
     }
 
@@ -203,14 +189,6 @@ impl Wanted {
             existing.stop().await;
         }
         self.put(proxies).await
-    }
-}
-
-fn refuse_duplicate(proxies: &BTreeMap<String, Proxy>, name: &str) -> Result<(), ApiError> {
-    if proxies.contains_key(name) {
-        Err(ApiError::proxy_exists())
-    } else {
-        Ok(())
     }
 }
 

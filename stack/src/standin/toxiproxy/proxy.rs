@@ -77,20 +77,12 @@ impl Proxy {
         let listener = TcpListener::bind(address)
             .await
             .map_err(|error| cannot_bind(address, &error))?;
-        self.start_on(listener)
-    }
-
-    /// Accepts on a listener that is bound already.
-    pub(super) fn start_on(&mut self, listener: TcpListener) -> Result<(), ApiError> {
         let address = listener
             .local_addr()
             .map_err(|error| cannot_listen(&error.to_string()))?;
         self.listen = address.to_string();
-        self.listening = Some(Listening::start(
-            listener,
-            self.upstream.clone(),
-            self.toxics.subscribe(),
-        ));
+        let (upstream, toxics) = (self.upstream.clone(), self.toxics.subscribe());
+        self.listening = Some(Listening::start(listener, upstream, toxics));
         Ok(())
     }
 

@@ -1,14 +1,9 @@
-//! What only the stand-in has: limits, listeners bound by its host, an orderly end.
+//! What only the stand-in has: limits, and an orderly end.
 
 use std::time::Duration;
 
 use serde_json::json;
-use stack::{
-    net::{self, loopback},
-    standin::toxiproxy::Toxiproxy,
-};
-use tokio::{net::TcpListener, time::timeout};
-use tokio_util::sync::CancellationToken;
+use tokio::time::timeout;
 
 use super::{
     peers::{PATIENCE, Peer, echo_server, refuses},
@@ -57,81 +52,25 @@ async fn a_large_body_is_refused() {
 }
 
 #[tokio::test]
-async fn a_proxy_takes_a_listener_that_was_bound_before() {
-    run(async {
-        let (api, listener) = (bind().await, bind().await);
-        let (url, proxy) = (
-            format!("http://{}", api.local_addr().unwrap()),
-            listener.local_addr().unwrap(),
-        );
-        let toxiproxy = Toxiproxy::new();
-        toxiproxy
-            .add("store", listener, &echo_server().await.to_string())
-            .await
-            .unwrap();
-        let again = toxiproxy
-            .add("store", bind().await, "127.0.0.1:9")
-            .await
-            .unwrap_err();
-        assert_eq!(
-            again.to_string(),
-            "proxy already exists (status 409 Conflict)"
-        );
-        let shutdown = CancellationToken::new();
-        let serving = tokio::spawn(toxiproxy.serve(api, shutdown.clone()));
-
-        let mut client = Peer::connect(proxy).await;
-        client.echo(b"a").await;
-        for enabled in [false, true] {
-            let body = json!({ "enabled": enabled }).to_string();
-            let answer = net::http()
-                .unwrap()
-                .patch(format!("{url}/proxies/store"))
-                .body(body)
-                .send()
-                .await
-                .unwrap();
-            let shown: serde_json::Value = answer.json().await.unwrap();
-            assert_eq!(shown["listen"], json!(proxy));
-        }
-        client.expect_end().await;
-        Peer::connect(proxy).await.echo(b"a").await;
-
-        shutdown.cancel();
-        timeout(PATIENCE, serving).await.unwrap().unwrap().unwrap();
-    })
-    .await;
-}
-
-#[tokio::test]
 async fn shutdown_closes_the_api_every_proxy_and_every_connection() {
     run(async {
-        let (api, listener) = (bind().await, bind().await);
-        let (api_address, proxy) = (api.local_addr().unwrap(), listener.local_addr().unwrap());
-        let toxiproxy = Toxiproxy::new();
-        toxiproxy
-            .add("p", listener, &echo_server().await.to_string())
-            .await
-            .unwrap();
-        let shutdown = CancellationToken::new();
-        let serving = tokio::spawn(toxiproxy.serve(api, shutdown.clone()));
+        let subject = Subject::stand_in().await;
+        let api = subject.url.trim_start_matches("http://").parse().unwrap();
+        let proxy = subject.proxy(echo_server().await).await;
         let mut client = Peer::connect(proxy).await;
         client.echo(b"a").await;
         // A request that never ends does not hold the end up.
-        let mut request = Peer::connect(api_address).await;
+        let mut request = Peer::connect(api).await;
         request
             .send(b"POST /proxies HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
             .await;
 
-        shutdown.cancel();
-        timeout(PATIENCE, serving)
+        timeout(PATIENCE, subject.shut_down())
             .await
-            .expect("the end waits for a client")
-            .unwrap()
-            .unwrap();
+            .expect("the end waits for a client");
         client.expect_end().await;
         assert!(refuses(proxy).await);
-        assert!(refuses(api_address).await);
+        assert!(refuses(api).await);
     })
     .await;
 }
@@ -156,8 +95,4 @@ async fn an_operation_is_completed_although_its_client_hangs_up() {
     timeout(PATIENCE, made)
         .await
         .expect("the proxy is not made");
-}
-
-async fn bind() -> TcpListener {
-    TcpListener::bind(loopback(0)).await.unwrap()
 }

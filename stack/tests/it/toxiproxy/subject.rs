@@ -1,6 +1,6 @@
 //! The fault proxy under test, and its API as the suite uses it.
 
-use std::{future::Future, net::SocketAddr, time::Duration};
+use std::{future::Future, io, net::SocketAddr, time::Duration};
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use stack::{
     server::{self, Found, Launch, Source},
     standin,
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// How long one test may take on a loaded machine before it counts as hung.
@@ -25,13 +25,17 @@ pub(crate) async fn run(test: impl Future<Output = ()>) {
 /// A fault proxy of the test's own, stopped with it.
 pub(crate) struct Subject {
     pub(crate) url: String,
-    _running: Keep,
+    running: Keep,
 }
 
-#[expect(dead_code, reason = "held to be dropped")]
 enum Keep {
-    StandIn(DropGuard),
-    Real(Box<server::toxiproxy::Toxiproxy>),
+    StandIn {
+        shutdown: DropGuard,
+        serving: JoinHandle<io::Result<()>>,
+    },
+    Real {
+        _server: Box<server::toxiproxy::Toxiproxy>,
+    },
 }
 
 /// What the API answered.
@@ -61,10 +65,13 @@ impl Subject {
         let listener = TcpListener::bind(loopback(0)).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let shutdown = CancellationToken::new();
-        tokio::spawn(standin::toxiproxy::serve(listener, shutdown.clone()));
+        let serving = tokio::spawn(standin::toxiproxy::serve(listener, shutdown.clone()));
         Self {
             url,
-            _running: Keep::StandIn(shutdown.drop_guard()),
+            running: Keep::StandIn {
+                shutdown: shutdown.drop_guard(),
+                serving,
+            },
         }
     }
 
@@ -84,8 +91,18 @@ impl Subject {
             .unwrap();
         Some(Self {
             url: server.url.clone(),
-            _running: Keep::Real(Box::new(server)),
+            running: Keep::Real {
+                _server: Box::new(server),
+            },
         })
+    }
+
+    /// Shuts the stand-in down in order.
+    pub(crate) async fn shut_down(self) {
+        if let Keep::StandIn { shutdown, serving } = self.running {
+            drop(shutdown);
+            serving.await.unwrap().unwrap();
+        }
     }
 
     pub(crate) async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
