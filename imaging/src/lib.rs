@@ -28,6 +28,7 @@ mod orient;
 mod probe;
 mod raster;
 mod render;
+mod resample;
 mod resize;
 mod scratch;
 mod webp;

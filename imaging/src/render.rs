@@ -66,7 +66,7 @@ pub(crate) fn paint(
         plan
     };
     let raster = decode::decode(bytes, &info, stored.whole(), limits, scratch)?;
-    resize(scratch, &raster, stored.visible, stored.scaled, info.format)?;
+    resize(scratch, &raster, stored.visible, stored.scaled)?;
 
     let Scratch { spare, resized, .. } = scratch;
     let mut layout = color::to_srgb(resized, spare, raster.layout, raster.icc.as_deref())?;

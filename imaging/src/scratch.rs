@@ -1,7 +1,5 @@
 //! Memory that is reused from one picture to the next: fresh pages for 36 MB cost more than a small resize.
 
-use fast_image_resize::Resizer;
-
 use crate::Error;
 
 /// Buffers of one thread's renders. Reusing it saves page faults; dropping it frees everything.
@@ -14,7 +12,6 @@ pub struct Scratch {
     pub(crate) spare: Vec<u8>,
     /// The picture after the resize.
     pub(crate) resized: Vec<u8>,
-    pub(crate) resizer: Resizer,
 }
 
 impl Scratch {
@@ -30,20 +27,15 @@ impl Scratch {
     /// Gives back memory beyond [`Self::KEPT_BYTES`], the biggest buffer first.
     pub(crate) fn trim(&mut self) {
         while self.held_bytes() > Self::KEPT_BYTES {
-            let internal = self.resizer.size_of_internal_buffers();
-            let biggest = [&mut self.pixels, &mut self.spare, &mut self.resized]
-                .into_iter()
-                .max_by_key(|buffer| buffer.capacity());
-            match biggest {
-                Some(buffer) if buffer.capacity() >= internal => *buffer = Vec::new(),
-                _ => self.resizer.reset_internal_buffers(),
+            let buffers = [&mut self.pixels, &mut self.spare, &mut self.resized];
+            if let Some(biggest) = buffers.into_iter().max_by_key(|buffer| buffer.capacity()) {
+                *biggest = Vec::new();
             }
         }
     }
 
     fn held_bytes(&self) -> usize {
-        let buffers = self.pixels.capacity() + self.spare.capacity() + self.resized.capacity();
-        buffers + self.resizer.size_of_internal_buffers()
+        self.pixels.capacity() + self.spare.capacity() + self.resized.capacity()
     }
 }
 
