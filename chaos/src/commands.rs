@@ -265,18 +265,18 @@ pub fn list(folder: &Path) -> Result<Exit, Refusal> {
         })
         .collect();
     files.sort();
-    let mut text = String::new();
+    let mut rows = Vec::new();
     for file in &files {
         let experiment = parse::read(file).map_err(|bad| Refusal::usage(bad.to_string()))?;
-        text += &format!(
+        rows.push(format!(
             "{:20}  {}\n{:20}  {}\n",
             experiment.name,
             experiment.title,
             "",
             file.display()
-        );
+        ));
     }
-    print(&text);
+    print(&rows.concat());
     Ok(Exit::AsExpected)
 }
 

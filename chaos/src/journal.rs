@@ -36,7 +36,7 @@ pub struct Intent {
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Line {
-    Intent(Intent),
+    Intent(Box<Intent>),
     Done { name: String },
 }
 
@@ -73,7 +73,7 @@ impl Journal {
             .filter(|(_, line)| !line.is_empty())
         {
             match serde_json::from_slice(line) {
-                Ok(Line::Intent(intent)) => pending.push(intent),
+                Ok(Line::Intent(intent)) => pending.push(*intent),
                 Ok(Line::Done { name }) => pending.retain(|intent| intent.name != name),
                 Err(error) => {
                     return Err(Refusal::internal(format!(
@@ -90,7 +90,7 @@ impl Journal {
 
     /// Writes an intent and returns once it is on the disk.
     pub fn intend(&self, intent: &Intent) -> Result<(), Refusal> {
-        self.append(&Line::Intent(intent.clone()))
+        self.append(&Line::Intent(Box::new(intent.clone())))
             .map_err(|error| self.refusal(&error))
     }
 

@@ -50,12 +50,19 @@ pub async fn run(
     let watched = guarded(async {
         session.warm_up().await?;
         session.baseline().await?;
-        inject(&mut session, injection.as_mut(), &journal, &gauge).await?;
+        inject(&mut session, injection.as_mut(), &journal, gauge.as_ref()).await?;
         verify(&mut session, injection.as_ref()).await?;
         session.observe().await
     })
     .await;
-    roll_back(&mut session, injection.as_mut(), &journal, context, &gauge).await;
+    roll_back(
+        &mut session,
+        injection.as_mut(),
+        &journal,
+        context,
+        gauge.as_ref(),
+    )
+    .await;
     let recovered = match &watched {
         Ok(()) if experiment.fault.is_some() => guarded(session.recovery()).await,
         _ => Ok(()),
@@ -102,9 +109,9 @@ async fn recover_stale(journal: &Journal, context: &Context) -> Result<(), Refus
         &context.dir,
     )
     .await?;
-    sentences
-        .iter()
-        .for_each(|sentence| context.progress.say(sentence));
+    for sentence in sentences {
+        context.progress.say(&sentence);
+    }
     Ok(())
 }
 
@@ -119,6 +126,12 @@ fn gauge(
             .metrics
             .fault(&experiment.name, fault.dependency(), injection.label()),
     )
+}
+
+fn set(gauge: Option<&Gauge>, value: f64) {
+    if let Some(gauge) = gauge {
+        gauge.set(value);
+    }
 }
 
 /// A panic becomes a refusal, so that what follows, above all the rollback, still happens.
@@ -142,14 +155,14 @@ async fn inject(
     session: &mut Session<'_>,
     injection: Option<&mut Injection>,
     journal: &Journal,
-    gauge: &Option<Gauge>,
+    gauge: Option<&Gauge>,
 ) -> Result<(), Stop> {
     session.evidence.marks.injecting = Some(now_us());
     let Some(injection) = injection else {
         return Ok(());
     };
     session.show(Phase::Onset.word(), Duration::ZERO);
-    gauge.iter().for_each(|gauge| gauge.set(1.0));
+    set(gauge, 1.0);
     session.note("injecting the fault");
     injection
         .inject(journal)
@@ -186,7 +199,7 @@ async fn roll_back(
     injection: Option<&mut Injection>,
     journal: &Journal,
     context: &Context,
-    gauge: &Option<Gauge>,
+    gauge: Option<&Gauge>,
 ) {
     session.evidence.marks.rolling_back = session.evidence.marks.injecting.map(|_| now_us());
     let Some(injection) = injection.filter(|injection| injection.is_begun()) else {
@@ -199,7 +212,7 @@ async fn roll_back(
         .await;
     if outcome.is_ok() {
         session.evidence.marks.lifted = Some(now_us());
-        gauge.iter().for_each(|gauge| gauge.set(0.0));
+        set(gauge, 0.0);
         let felt = if context.interrupt.is_raised() {
             None
         } else {

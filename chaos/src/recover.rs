@@ -19,24 +19,19 @@ pub async fn recover(
     let mut sentences = Vec::new();
     for intent in journal.pending()? {
         let toxiproxy = Toxiproxy::new(http.clone(), intent.toxiproxy.clone(), CALL_DEADLINE);
-        let place = format!("proxy {} at {}", intent.proxy.name, intent.toxiproxy);
-        let sentence = match is_gone(&toxiproxy, &intent).await {
-            Some(why) => format!(
-                "the fault of experiment {} on {place} is gone already: {why}",
-                intent.experiment
-            ),
-            None => {
-                rollback::roll_back(&toxiproxy, &intent, server, interrupt, dir)
-                    .await
-                    .map_err(|sentence| Refusal {
-                        exit: Exit::RollbackFailed,
-                        sentence,
-                    })?;
-                format!(
-                    "the fault of experiment {} on {place} is taken back",
-                    intent.experiment
-                )
-            }
+        let fault = format!(
+            "the fault of experiment {} on proxy {} at {}",
+            intent.experiment, intent.proxy.name, intent.toxiproxy
+        );
+        let sentence = if let Some(why) = is_gone(&toxiproxy, &intent).await {
+            format!("{fault} is gone already: {why}")
+        } else {
+            let undone = rollback::roll_back(&toxiproxy, &intent, server, interrupt, dir).await;
+            undone.map_err(|sentence| Refusal {
+                exit: Exit::RollbackFailed,
+                sentence,
+            })?;
+            format!("{fault} is taken back")
         };
         journal.done(&intent.name)?;
         sentences.push(sentence);

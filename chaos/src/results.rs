@@ -120,30 +120,27 @@ pub fn table(done: &[Done]) -> String {
         .chain([7])
         .max()
         .unwrap_or(7);
-    let mut table = format!(
+    let header = format!(
         "{:name_width$}  {:verdict_width$}  {:10}  why\n",
         "experiment", "verdict", "expected"
     );
-    for done in done {
+    let row = |done: &Done| {
+        let (name, expected) = (&done.experiment.name, done.experiment.expect_verdict);
+        let first = done.outcome.judgement.findings.first();
+        let why = first.map_or_else(|| held(done), |first| first.sentence.clone());
         let mark = if done.as_expected() {
             ""
         } else {
             "  <- not as expected"
         };
-        let why = done
-            .outcome
-            .judgement
-            .findings
-            .first()
-            .map_or_else(|| held(done), |first| first.sentence.clone());
-        table += &format!(
-            "{:name_width$}  {:verdict_width$}  {:10}  {why}{mark}\n",
-            done.experiment.name,
-            words(done),
-            done.experiment.expect_verdict,
-        );
-    }
-    table
+        format!(
+            "{name:name_width$}  {:verdict_width$}  {expected:10}  {why}{mark}\n",
+            words(done)
+        )
+    };
+    std::iter::once(header)
+        .chain(done.iter().map(row))
+        .collect()
 }
 
 /// What a passed experiment showed, in a few words.

@@ -18,6 +18,8 @@ pub const CALL_DEADLINE: Duration = Duration::from_secs(3);
 const HURRIED: Duration = Duration::from_secs(1);
 /// How long a killed Toxiproxy may take to be back.
 const RESTART: Duration = Duration::from_secs(20);
+/// The same after a second Ctrl-C.
+const HURRIED_RESTART: Duration = Duration::from_secs(5);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
 /// Takes the fault back, restarting a wedged server when that is possible. The error is a sentence with the command to
@@ -29,15 +31,9 @@ pub async fn roll_back(
     interrupt: &Interrupt,
     dir: &Path,
 ) -> Result<(), String> {
-    let (patient, quick) = (toxiproxy.within(CALL_DEADLINE), toxiproxy.within(HURRIED));
-    let undone = match interrupt
-        .hurried(undo(&patient, intent), undo(&quick, intent))
-        .await
-    {
-        Err(Error::Unanswered(_)) if server.is_some() => restart(&quick, intent, server).await,
-        Err(Error::NoServer(_) | Error::NotFound(_)) => restart(&quick, intent, None).await,
-        other => other,
-    };
+    let patient = attempt(toxiproxy.within(CALL_DEADLINE), RESTART, intent, server);
+    let quick = attempt(toxiproxy.within(HURRIED), HURRIED_RESTART, intent, server);
+    let undone = interrupt.hurried(patient, quick).await;
     undone.map_err(|error| {
         format!(
             "the fault on proxy {} could not be taken back: {error}. Restart Toxiproxy at {}, then type: chitram-chaos \
@@ -47,6 +43,25 @@ pub async fn roll_back(
             dir.display()
         )
     })
+}
+
+/// Undoes the fault; where the server does not answer at all, once more after a restart.
+async fn attempt(
+    toxiproxy: Toxiproxy,
+    patience: Duration,
+    intent: &Intent,
+    server: Option<Identity>,
+) -> Result<(), Error> {
+    match (undo(&toxiproxy, intent).await, server) {
+        (Err(Error::Unanswered(_)), Some(wedged)) => {
+            wedged.kill();
+            after_restart(&toxiproxy, patience, intent).await
+        }
+        (Err(Error::NoServer(_) | Error::NotFound(_)), _) => {
+            after_restart(&toxiproxy, patience, intent).await
+        }
+        (outcome, _) => outcome,
+    }
 }
 
 /// Disable, remove, restore, read back.
@@ -73,21 +88,18 @@ pub async fn undo(toxiproxy: &Toxiproxy, intent: &Intent) -> Result<(), Error> {
     Ok(())
 }
 
-/// A server that was killed forgets its proxies and their toxics. Whoever keeps it running starts it again; the proxies
-/// that are then missing are created from the journal.
-async fn restart(
+/// A server that ended forgets its proxies and their toxics. Whoever keeps it running starts it again; the proxies that are
+/// then missing are created from the journal.
+async fn after_restart(
     toxiproxy: &Toxiproxy,
+    patience: Duration,
     intent: &Intent,
-    server: Option<Identity>,
 ) -> Result<(), Error> {
-    if let Some(server) = server {
-        server.kill();
-    }
     let begun = Instant::now();
     loop {
         match toxiproxy.version().await {
             Ok(_) => break,
-            Err(error) if begun.elapsed() > RESTART => return Err(error),
+            Err(error) if begun.elapsed() > patience => return Err(error),
             Err(_) => tokio::time::sleep(BETWEEN_LOOKS).await,
         }
     }

@@ -21,7 +21,7 @@ use crate::windows::{self, cut};
 const TICK: Duration = Duration::from_millis(100);
 const USAGE_INTERVAL_US: i64 = 1_000_000;
 /// How long the generator may take until its first request is due: it makes the bodies of its uploads before.
-const START_DEADLINE: Duration = Duration::from_secs(60);
+const START_DEADLINE: Duration = Duration::from_mins(1);
 /// How long after its due time a request's outcome is waited for before a phase is judged without it.
 const LATE: Duration = Duration::from_secs(3);
 /// Requests of one experiment at most: beyond, their evidence would not fit into memory.

@@ -73,12 +73,11 @@ pub fn between(samples: &[RequestSample], span: Span) -> &[RequestSample] {
 /// The whole windows of a stretch, side by side from its begin.
 pub fn cut(samples: &[RequestSample], span: Span, seconds: i64) -> Vec<Window> {
     let width = seconds * 1_000_000;
-    (0..)
+    (0..(span.to - span.from).max(0) / width)
         .map(|index| Span {
             from: span.from + index * width,
             to: span.from + (index + 1) * width,
         })
-        .take_while(|window| window.to <= span.to)
         .map(|window| Window::of(samples, window))
         .collect()
 }
@@ -143,7 +142,7 @@ pub fn needed(windows: usize) -> usize {
 pub fn baseline(samples: &[RequestSample], span: Span) -> Result<Baseline, String> {
     let within = between(samples, span);
     let longest = (span.to - span.from) / 1_000_000 / MIN_BASELINE_WINDOWS as i64;
-    let window_s = (MIN_SECONDS..=longest)
+    let width_s = (MIN_SECONDS..=longest)
         .find(|seconds| cut(samples, span, *seconds).iter().all(|window| holds_enough(window.n)))
         .ok_or_else(|| {
             format!(
@@ -153,8 +152,8 @@ pub fn baseline(samples: &[RequestSample], span: Span) -> Result<Baseline, Strin
                 span.seconds()
             )
         })?;
-    let windows = cut(samples, span, window_s);
-    let p95s: Vec<u64> = windows.iter().filter_map(|window| window.p95_us).collect();
+    let parts = cut(samples, span, width_s);
+    let p95s: Vec<u64> = parts.iter().filter_map(|window| window.p95_us).collect();
     let pooled = Figures::of(within);
     let band = Band::around(quantile(&p95s, 0.5).unwrap_or(0), pooled.error_ratio());
     if pooled.errors > 0 {
@@ -165,22 +164,22 @@ pub fn baseline(samples: &[RequestSample], span: Span) -> Result<Baseline, Strin
             pooled.errors, pooled.n
         ));
     }
-    let inside = windows
+    let inside = parts
         .iter()
         .filter(|window| band.holds_window(window))
         .count();
-    if inside < needed(windows.len()) {
+    if inside < needed(parts.len()) {
         return Err(format!(
             "the baseline is unstable: {inside} of {} windows are in its band ({}), {} are needed",
-            windows.len(),
+            parts.len(),
             band.sentence(),
-            needed(windows.len())
+            needed(parts.len())
         ));
     }
     Ok(Baseline {
-        window_s,
+        window_s: width_s,
         band,
-        windows,
+        windows: parts,
     })
 }
 

@@ -51,10 +51,7 @@ pub fn parse(file: &Path, text: &str) -> Result<Experiment, BadFile> {
 /// so an unknown key is looked for from there.
 fn line_of(text: &str, error: &toml::de::Error) -> Option<usize> {
     let begin = error.span()?.start.min(text.len());
-    let first = text.as_bytes()[..begin]
-        .iter()
-        .filter(|byte| **byte == b'\n')
-        .count();
+    let first = text.get(..begin)?.matches('\n').count();
     let unknown = error
         .message()
         .strip_prefix("unknown field `")

@@ -1,4 +1,4 @@
-//! `SSLRequest`: eight bytes that every PostgreSQL server answers with one byte, before any user or password.
+//! `SSLRequest`: eight bytes that every server answers with one byte, before any user or password.
 
 use std::io;
 

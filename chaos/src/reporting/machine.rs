@@ -62,7 +62,7 @@ fn memory() -> String {
         field(&meminfo, "MemTotal").and_then(|value| value.split(' ').next()?.parse::<f64>().ok());
     kib.map_or_else(
         || "unknown".to_owned(),
-        |kib| format!("{:.1} GiB", kib / (1 << 20) as f64),
+        |kib| format!("{:.1} GiB", kib / f64::from(1 << 20)),
     )
 }
 

@@ -17,7 +17,7 @@ use tokio::process::{Child, Command};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// Generous: the machine may be busy. Nothing waits this long unless it fails.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
+pub(crate) const DEADLINE: Duration = Duration::from_mins(2);
 
 /// A Toxiproxy of the test's own.
 pub(crate) enum Toxiproxy {
@@ -27,7 +27,7 @@ pub(crate) enum Toxiproxy {
         _stop: DropGuard,
     },
     /// A process.
-    Real(server::toxiproxy::Toxiproxy),
+    Real(Box<server::toxiproxy::Toxiproxy>),
 }
 
 /// The platform of one test.
@@ -65,7 +65,7 @@ impl Platform {
             found.source = Source::Program(server::find::on_path_or_cached("toxiproxy-server")?);
         }
         let toxiproxy = start_real(&found, 0).await;
-        Some(Self::with(toxiproxy.url.clone(), Toxiproxy::Real(toxiproxy)).await)
+        Some(Self::with(toxiproxy.url.clone(), Toxiproxy::Real(Box::new(toxiproxy))).await)
     }
 
     async fn with(api: String, toxiproxy: Toxiproxy) -> Self {
@@ -163,17 +163,6 @@ impl Platform {
         );
         let file = self.folder.path().join(format!("{name}.toml"));
         fs::write(&file, text).expect("written");
-        file
-    }
-
-    /// The same experiment under another plan.
-    pub(crate) fn with_plan(&self, plan: &str, file: PathBuf) -> PathBuf {
-        let text = fs::read_to_string(&file).expect("readable");
-        fs::write(
-            &file,
-            text.replace("plan = \"played\"", &format!("plan = \"{plan}\"")),
-        )
-        .expect("written");
         file
     }
 
@@ -351,4 +340,12 @@ fn script(path: &Path, body: &str) {
 
 fn text(path: &Path) -> &str {
     path.to_str().expect("a path in UTF-8")
+}
+
+/// The same experiment under another plan.
+pub(crate) fn with_plan(plan: &str, file: PathBuf) -> PathBuf {
+    let text = fs::read_to_string(&file).expect("readable");
+    let plan = format!("plan = \"{plan}\"");
+    fs::write(&file, text.replace("plan = \"played\"", &plan)).expect("written");
+    file
 }

@@ -247,11 +247,12 @@ impl Load {
                 }
             }
             Err(error) => {
-                sample.error = Some(if error.is_timeout() {
+                let is_late = error.is_timeout();
+                sample.error = Some(if is_late {
                     ErrorKind::Timeout
                 } else {
                     ErrorKind::Io
-                })
+                });
             }
         }
         sample.latency_us = (now_us() - sample.due_us).max(0).unsigned_abs();

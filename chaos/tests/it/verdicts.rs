@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::platform::{Ended, Platform};
+use crate::platform::{Ended, Platform, with_plan};
 
 const SLOW: &str = "kind = \"latency\"\nlatency_ms = 300\njitter_ms = 20";
 const BLACK_HOLE: &str = "kind = \"timeout\"\ntimeout_ms = 0";
@@ -54,7 +54,7 @@ fn assert_verdict(result: &Value, ended: &Ended, verdict: &str, code: i32) {
 }
 
 async fn a_slow_store_passes_and_the_traces_name_it_on(platform: Platform) {
-    let file = platform.with_plan("browse", platform.experiment("slow", SLOW, SLOW_PROMISE));
+    let file = with_plan("browse", platform.experiment("slow", SLOW, SLOW_PROMISE));
     let ended = platform.run(&file).await;
     platform.assert_clean().await;
     let result = platform.result();
@@ -148,7 +148,7 @@ async fn a_control_without_a_fault_passes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_death_of_the_load_generator_aborts_and_its_last_line_is_quoted() {
     let platform = Platform::new().await;
-    let file = platform.with_plan("dies", platform.experiment("dies", SLOW, SLOW_PROMISE));
+    let file = with_plan("dies", platform.experiment("dies", SLOW, SLOW_PROMISE));
     let ended = platform.run(&file).await;
     assert_eq!(ended.code, Some(14), "{ended:?}");
     assert!(ended.stderr.contains("out of luck"), "{}", ended.stderr);

@@ -117,16 +117,14 @@ async fn content(State(app): State<App>, headers: HeaderMap) -> Response {
             .expect("unpoisoned")
             .insert(id.to_owned(), call);
     }
-    match fetched {
-        Some(bytes) => bytes.into_response(),
-        None => {
-            let headers = [
-                (header::CONTENT_TYPE, "application/problem+json"),
-                (header::RETRY_AFTER, "1"),
-            ];
-            (StatusCode::SERVICE_UNAVAILABLE, headers, "{}").into_response()
-        }
+    if let Some(bytes) = fetched {
+        return bytes.into_response();
     }
+    let headers = [
+        (header::CONTENT_TYPE, "application/problem+json"),
+        (header::RETRY_AFTER, "1"),
+    ];
+    (StatusCode::SERVICE_UNAVAILABLE, headers, "{}").into_response()
 }
 
 async fn fetch(app: &App) -> Option<Bytes> {
