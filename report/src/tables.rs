@@ -33,6 +33,7 @@ pub(crate) fn routes(rows: &[RouteRow]) -> Markup {
 
 fn route(row: &RouteRow) -> Markup {
     let (class, word) = match (row.in_band, row.expected_to_change) {
+        _ if row.fault.requests == 0 => ("quiet", "not measured"),
         (true, _) => ("good", "in the band"),
         (false, true) => ("quiet", "left it, as the fault implies"),
         (false, false) => ("bad", "left it"),

@@ -89,7 +89,7 @@ fn bands(timeline: &Timeline, x: &Scale, hatch: &str, bottom: f64) -> Markup {
         }
         @for (name, from, to) in &timeline.phases {
             line class="phase" x1=(px(x.px(*from))) x2=(px(x.px(*from))) y1=(px(4.0)) y2=(px(bottom)) {}
-            @if x.px(*to) - x.px(*from) > 6.5 * name.len() as f64 {
+            @if x.px(*to) - x.px(*from) > 8.0 * name.len() as f64 + 6.0 {
                 text class="phase-name" x=(px(x.px(*from) + 4.0)) y="13" { (name) }
             }
         }

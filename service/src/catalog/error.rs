@@ -1,6 +1,6 @@
 //! What can go wrong with the catalog, sorted by what a caller can do about it.
 
-use std::{borrow::Cow, time::Duration};
+use std::time::Duration;
 
 use sqlx::error::ErrorKind;
 
@@ -92,16 +92,16 @@ impl CatalogError {
         }
     }
 
-    pub(super) fn corrupt(reason: impl ToString) -> Self {
+    pub(super) fn corrupt(reason: impl Into<String>) -> Self {
         Self::Corrupt {
-            reason: reason.to_string(),
+            reason: reason.into(),
         }
     }
 }
 
 impl From<Unknown> for CatalogError {
     fn from(unknown: Unknown) -> Self {
-        Self::corrupt(unknown)
+        Self::corrupt(unknown.to_string())
     }
 }
 
@@ -129,7 +129,7 @@ impl From<sqlx::Error> for CatalogError {
 
 /// Sorts a refusal by its code: five characters of SQLSTATE from PostgreSQL, an extended result code from SQLite.
 fn sort(code: Option<&str>, reason: String) -> CatalogError {
-    let code = code.map_or(Cow::Borrowed(""), Cow::Borrowed);
+    let code = code.unwrap_or_default();
     if let Some(sqlite) = (code.len() != 5)
         .then(|| code.parse::<i32>().ok())
         .flatten()

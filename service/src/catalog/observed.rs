@@ -103,7 +103,7 @@ impl<C: Catalog> Observed<C> {
         match error {
             None => self.succeeded[&operation].record(elapsed),
             Some(error) => {
-                duration(&self.registry, self.inner.system(), operation, error).record(elapsed)
+                duration(&self.registry, self.inner.system(), operation, error).record(elapsed);
             }
         }
     }

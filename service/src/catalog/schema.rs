@@ -8,7 +8,7 @@ use tracing::info;
 use super::{CatalogError, dialect::Dialect, query::Query};
 
 /// The longest that all migrations together may take.
-const MIGRATION_DEADLINE: Duration = Duration::from_secs(600);
+const MIGRATION_DEADLINE: Duration = Duration::from_mins(10);
 
 /// How long a start waits for a database that is itself starting.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -33,7 +33,7 @@ pub(super) async fn settle<D: Dialect>(
             }));
         match settled {
             Err(error) if error.is_unavailable() && began.elapsed() < PATIENCE => {
-                tokio::time::sleep(ASK_AGAIN).await
+                tokio::time::sleep(ASK_AGAIN).await;
             }
             settled => return settled,
         }
@@ -45,18 +45,17 @@ async fn attempt<D: Dialect>(pool: &sqlx::Pool<D>, migrate: bool) -> Result<(), 
     let mut transaction = connection.begin_with(D::BEGIN).await?;
     D::script(&mut transaction, D::BEGIN_MIGRATION).await?;
     D::script(&mut transaction, CREATE_VERSION).await?;
-    let found = match Query::<D>::new(READ_VERSION)
+    let version = Query::<D>::new(READ_VERSION)
         .optional(&mut transaction)
-        .await?
-    {
-        Some(row) => row.get("version")?,
-        None => {
-            Query::<D>::new(FIRST_VERSION)
-                .bind(0_i64)
-                .execute(&mut transaction)
-                .await?;
-            0
-        }
+        .await?;
+    let found = if let Some(row) = version {
+        row.get("version")?
+    } else {
+        Query::<D>::new(FIRST_VERSION)
+            .bind(0_i64)
+            .execute(&mut transaction)
+            .await?;
+        0
     };
     let known = D::MIGRATIONS.len() as i64;
     if found == known {

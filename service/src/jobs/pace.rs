@@ -27,8 +27,8 @@ impl Default for Pace {
             lease: Duration::from_secs(30),
             poll: Duration::from_secs(1),
             backoff: Duration::from_secs(2),
-            longest_backoff: Duration::from_secs(300),
-            attempt: Duration::from_secs(120),
+            longest_backoff: Duration::from_mins(5),
+            attempt: Duration::from_mins(2),
             drain: Duration::from_secs(5),
             report: Duration::from_secs(5),
         }

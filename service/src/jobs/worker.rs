@@ -26,10 +26,10 @@ use crate::{
 };
 
 /// How long a job may wait for an outage to end before its attempts count all the same.
-const PATIENCE: Duration = Duration::from_secs(24 * 3600);
+const PATIENCE: Duration = Duration::from_hours(24);
 
 /// How long done jobs can be asked for.
-const DONE_KEPT: Duration = Duration::from_secs(24 * 3600);
+const DONE_KEPT: Duration = Duration::from_hours(24);
 
 /// How long the end of an attempt may take to be written down once the worker stops.
 const SETTLEMENT: Duration = Duration::from_secs(10);

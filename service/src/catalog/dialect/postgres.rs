@@ -55,7 +55,7 @@ impl Dialect for Postgres {
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(deadline)
-            .idle_timeout(Duration::from_secs(60))
+            .idle_timeout(Duration::from_mins(1))
             .connect_lazy_with(server);
         Ok(Pools {
             writers: pool,

@@ -9,7 +9,7 @@ use super::home::{Home, picture};
 use super::queue::drain;
 
 const TASKS: usize = 64;
-const LEASE: Duration = Duration::from_secs(600);
+const LEASE: Duration = Duration::from_mins(10);
 
 pub async fn sixty_four_tasks_insert_and_claim_without_loss_or_repetition(home: &Home) {
     let mut tasks = JoinSet::new();

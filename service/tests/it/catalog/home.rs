@@ -1,8 +1,12 @@
 //! A catalog with what it lives in, gone when dropped.
 
-use std::{any::Any, sync::Arc, time::Duration};
+use std::{
+    any::Any,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
-use observability::Registry;
+use observability::{Registry, testing};
 use service::{
     catalog::{self, Catalog, CatalogError, CatalogUrl, Options},
     domain::{Blob, Color, Format, Hash, NewImage, Owner},
@@ -10,9 +14,10 @@ use service::{
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 use stack::server::{self, Launch, postgres};
 use tempfile::TempDir;
+use tracing::{Dispatch, subscriber::NoSubscriber};
 
 /// Generous: the machine may be loaded, and what is tested here is not its speed.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 pub struct Home {
     pub catalog: Arc<dyn Catalog>,
@@ -35,7 +40,7 @@ impl Home {
         database: Option<(String, String)>,
         folder: Option<TempDir>,
     ) -> Self {
-        let registry = Registry::new(&observability::testing::service());
+        let registry = Registry::new(&testing::service());
         let catalog = open(&url, true, DEADLINE, &registry)
             .await
             .expect("an empty catalog");
@@ -54,14 +59,14 @@ impl Home {
             &self.url,
             migrate,
             DEADLINE,
-            &Registry::new(&observability::testing::service()),
+            &Registry::new(&testing::service()),
         )
         .await
     }
 
     /// Another handle, which does not wait for long.
     pub async fn impatient(&self) -> Arc<dyn Catalog> {
-        let registry = Registry::new(&observability::testing::service());
+        let registry = Registry::new(&testing::service());
         open(&self.url, false, Duration::from_secs(1), &registry)
             .await
             .expect("opened")
@@ -184,4 +189,14 @@ pub fn picture_of(owner: &str, content: &str) -> NewImage {
         owner: Owner(owner.to_owned()),
         ..picture(content)
     }
+}
+
+/// As [`testing::capture`], also while other tests run on other threads.
+///
+/// While `tracing` knows of one dispatcher only, the first thread to reach a span's place in the code decides by its own
+/// dispatcher, so perhaps by having none, that nobody wants that span. A second dispatcher makes it ask every thread.
+pub fn capture() -> testing::Capture {
+    static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::new()));
+    LazyLock::force(&SECOND);
+    testing::capture()
 }

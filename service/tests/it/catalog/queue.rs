@@ -9,7 +9,7 @@ use service::{
 
 use super::home::Home;
 
-const LONG: Duration = Duration::from_secs(600);
+const LONG: Duration = Duration::from_mins(10);
 const NOW: Duration = Duration::ZERO;
 
 /// Claims and completes everything that is due; answers what it was, sorted by the time of its enqueueing.

@@ -1,10 +1,10 @@
 //! What the catalog says about itself.
 
-use observability::testing::{self, Scrape};
+use observability::testing::Scrape;
 use service::domain::ImageId;
 use tracing::{Instrument as _, info_span};
 
-use super::home::{Home, picture};
+use super::home::{Home, capture, picture};
 
 pub async fn every_operation_is_timed_by_what_it_does(home: &Home) {
     let image = home
@@ -62,7 +62,7 @@ pub async fn every_operation_is_timed_by_what_it_does(home: &Home) {
 
 #[tokio::test]
 async fn an_operation_inside_a_trace_has_a_client_span_and_a_poll_has_none() {
-    let capture = testing::capture();
+    let capture = capture();
     let home = Home::sqlite().await;
     home.catalog
         .image(ImageId::new())

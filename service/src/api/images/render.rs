@@ -1,0 +1,154 @@
+//! `GET /v1/images/{id}/render`: a preset of the picture, stored or made now.
+
+use std::time::Instant;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, VARY};
+use axum::http::{HeaderMap, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use observability::scope::stage_sync;
+use serde::Deserialize;
+
+use super::super::Api;
+use super::super::conditional::EntityTag;
+use super::super::parameters::{Id, Parameters};
+use super::super::problem::Problem;
+use super::find;
+use crate::domain::{Format, Image, ImageId, Preset};
+use crate::store::{Key, StoreError};
+use crate::telemetry::{RenderSource, Stage};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Query {
+    preset: String,
+    format: Option<String>,
+}
+
+/// The format that is asked for.
+enum Wanted {
+    /// The best one that the client accepts.
+    Auto,
+    This(Format),
+}
+
+/// A picture on its way out.
+struct Picture {
+    source: RenderSource,
+    bytes: u64,
+    body: Body,
+}
+
+pub(super) async fn render(
+    State(api): State<Api>,
+    Id(id): Id<ImageId>,
+    Parameters(query): Parameters<Query>,
+    request: HeaderMap,
+) -> Result<Response, Problem> {
+    let began = Instant::now();
+    let (preset, wanted) = stage_sync("validate", || validate(&query))?;
+    let image = find(&api, id).await?;
+    let format = match wanted {
+        Wanted::This(format) => format,
+        Wanted::Auto => negotiate(&request, &image),
+    };
+    let tag = EntityTag::new(format_args!("{}-{preset}.{format}", image.blob.hash));
+    let mut response = if tag.is_known(&request) {
+        tag.not_modified()
+    } else {
+        let picture = match stored(&api, &image, preset, format).await? {
+            Some(picture) => picture,
+            None => rendered(&api, &image, preset, format).await?,
+        };
+        api.metrics.rendered(picture.source, format, began.elapsed());
+        let mut response = picture.body.into_response();
+        let headers = response.headers_mut();
+        tag.immutable(headers);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(picture.bytes));
+        response
+    };
+    if let Wanted::Auto = wanted {
+        response.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
+    }
+    Ok(response)
+}
+
+fn validate(query: &Query) -> Result<(Preset, Wanted), Problem> {
+    let wanted = match query.format.as_deref() {
+        None | Some("auto") => Wanted::Auto,
+        Some("gif") => return Err(Problem::BadParameter("format=gif can't be written".to_owned())),
+        Some(format) => Wanted::This(format.parse()?),
+    };
+    Ok((query.preset.parse()?, wanted))
+}
+
+/// WebP for who accepts it by name (`*/*` is sent by clients that do not know it); else what keeps transparency.
+fn negotiate(request: &HeaderMap, image: &Image) -> Format {
+    let accepts_webp = request
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(accepts_webp);
+    match (accepts_webp, image.alpha) {
+        (true, _) => Format::Webp,
+        (false, true) => Format::Png,
+        (false, false) => Format::Jpeg,
+    }
+}
+
+/// Whether one element of an `Accept` list names WebP and does not refuse it by `q=0`.
+fn accepts_webp(element: &str) -> bool {
+    let mut parts = element.split(';').map(str::trim);
+    let named = parts.next().is_some_and(|range| range.eq_ignore_ascii_case("image/webp"));
+    let refused = parts
+        .filter_map(|parameter| parameter.strip_prefix("q="))
+        .any(|weight| weight.parse() == Ok(0.0));
+    named && !refused
+}
+
+/// The stored variant, if there is one. A row whose object is missing costs time only: the original still is there.
+async fn stored(api: &Api, image: &Image, preset: Preset, format: Format) -> Result<Option<Picture>, Problem> {
+    let Some(variant) = image.variant(preset, format) else { return Ok(None) };
+    match api.store.get(&Key::Variant(image.blob, preset, format)).await {
+        Ok(object) if object.size == variant.bytes => Ok(Some(Picture {
+            source: RenderSource::Stored,
+            bytes: variant.bytes,
+            body: Body::from_stream(object.into_stream()),
+        })),
+        Ok(_) | Err(StoreError::NotFound { .. }) => {
+            tracing::warn!(event.dataset = "chitram.api", image = %image.id, %preset, %format, "stored variant lost");
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn rendered(api: &Api, image: &Image, preset: Preset, format: Format) -> Result<Picture, Problem> {
+    let began = Instant::now();
+    let original = api.store.get(&Key::Original(image.blob)).await?.bytes().await?;
+    api.renderer.record(Stage::Fetch, format, began);
+    let encoded = api.renderer.render(original, preset, format).await?;
+    Ok(Picture {
+        source: RenderSource::Rendered,
+        bytes: encoded.bytes.len() as u64,
+        body: Body::from(encoded.bytes),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn webp_is_accepted_by_name_only() {
+        for element in ["image/webp", " Image/WebP ; q=0.8", "image/webp;q=1"] {
+            assert!(accepts_webp(element), "{element}");
+        }
+        for element in ["*/*", "image/*", "image/webp;q=0", "image/webp; q=0.0", "image/webpx", ""] {
+            assert!(!accepts_webp(element), "{element}");
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The service from outside: a whole app in this process on free ports, or the binary as a child.
+#![allow(unreachable_pub, reason = "nothing in a test binary can be reached from outside")]
+
+mod catalog;
+mod content;
+mod jobs;
+mod list;
+mod outage;
+mod presets;
+mod process;
+mod race;
+mod render;
+mod signals;
+mod support;
+mod upload;

@@ -1,0 +1,141 @@
+//! An S3 server just good enough for the service's calls, which can be made slow, silent or failing.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use futures::StreamExt;
+use tokio::net::TcpListener;
+
+use super::service::Service;
+
+/// How the server behaves towards calls that arrive from now on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Behaviour {
+    Healthy,
+    /// Answers after this time.
+    Slow(Duration),
+    /// Never answers. A call that began then stays unanswered, so its connection is dead for ever.
+    Silent,
+    /// Answers 500.
+    Failing,
+    /// Sends the head and half of the body, then nothing.
+    Stalling,
+}
+
+/// A running store. It ends with the test's runtime.
+#[derive(Clone)]
+pub(crate) struct FakeStore {
+    pub(crate) address: SocketAddr,
+    shared: Arc<Mutex<Shared>>,
+}
+
+struct Shared {
+    behaviour: Behaviour,
+    objects: HashMap<String, Bytes>,
+    calls: u64,
+}
+
+impl FakeStore {
+    pub(crate) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let shared = Shared { behaviour: Behaviour::Healthy, objects: HashMap::new(), calls: 0 };
+        let store = Self { address, shared: Arc::new(Mutex::new(shared)) };
+        let app = Router::new()
+            .fallback(answer)
+            .layer(DefaultBodyLimit::disable())
+            .with_state(store.clone());
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        store
+    }
+
+    /// A service that uses this store, with these settings besides.
+    pub(crate) async fn service(&self, settings: &[(&str, &str)]) -> Service {
+        let endpoint = format!("http://{}", self.address);
+        let own = [
+            ("CHITRAM_STORE_URL", "s3://test"),
+            ("CHITRAM_STORE_ENDPOINT", &endpoint),
+            ("CHITRAM_STORE_ACCESS_KEY", "key"),
+            ("CHITRAM_STORE_SECRET_KEY", "secret"),
+        ];
+        Service::start(&[&own, settings].concat()).await
+    }
+
+    pub(crate) fn behave(&self, behaviour: Behaviour) {
+        self.shared.lock().expect("no panic").behaviour = behaviour;
+    }
+
+    pub(crate) fn keys(&self) -> Vec<String> {
+        self.shared.lock().expect("no panic").objects.keys().cloned().collect()
+    }
+
+    pub(crate) fn calls(&self) -> u64 {
+        self.shared.lock().expect("no panic").calls
+    }
+
+    fn note_call(&self) -> Behaviour {
+        let mut shared = self.shared.lock().expect("no panic");
+        shared.calls += 1;
+        shared.behaviour
+    }
+}
+
+async fn answer(State(store): State<FakeStore>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+    let behaviour = store.note_call();
+    match behaviour {
+        Behaviour::Slow(time) => tokio::time::sleep(time).await,
+        Behaviour::Silent => std::future::pending().await,
+        Behaviour::Failing => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        Behaviour::Healthy | Behaviour::Stalling => {}
+    }
+    let key = uri.path().to_owned();
+    let objects = &mut store.shared.lock().expect("no panic").objects;
+    match method {
+        Method::PUT => {
+            objects.insert(key, body);
+            (StatusCode::OK, [("etag", "\"tag\"")]).into_response()
+        }
+        Method::DELETE => {
+            objects.remove(&key);
+            StatusCode::NO_CONTENT.into_response()
+        }
+        _ => match objects.get(&key) {
+            None => StatusCode::NOT_FOUND.into_response(),
+            Some(object) => serve(object, &headers, behaviour),
+        },
+    }
+}
+
+fn serve(object: &Bytes, headers: &HeaderMap, behaviour: Behaviour) -> Response {
+    let size = object.len();
+    let (status, range) = match headers.get("range").map(|range| parse(range.to_str().expect("text"))) {
+        Some(range) => (StatusCode::PARTIAL_CONTENT, range),
+        None => (StatusCode::OK, 0..size),
+    };
+    let part = object.slice(range.clone());
+    let body = if behaviour == Behaviour::Stalling {
+        let half = part.slice(..part.len() / 2);
+        Body::from_stream(futures::stream::iter([Ok::<_, std::io::Error>(half)]).chain(futures::stream::pending()))
+    } else {
+        Body::from(part.clone())
+    };
+    let head = [
+        ("etag", "\"tag\"".to_owned()),
+        ("content-length", part.len().to_string()),
+        ("content-range", format!("bytes {}-{}/{size}", range.start, range.end.saturating_sub(1))),
+    ];
+    (status, head, body).into_response()
+}
+
+fn parse(range: &str) -> Range<usize> {
+    let (first, last) = range.strip_prefix("bytes=").and_then(|range| range.split_once('-')).expect("a range");
+    first.parse().expect("a number")..last.parse::<usize>().expect("a number") + 1
+}
