@@ -17,7 +17,7 @@ use crate::toxiproxy::Toxiproxy;
 pub struct Context {
     /// The stack's folder: lock, journal, events.
     pub dir: PathBuf,
-    /// Names this command in toxics and baggage.
+    /// Names this command.
     pub run_id: String,
     /// What runs.
     pub stack: Stack,
@@ -38,6 +38,12 @@ pub struct Context {
 }
 
 impl Context {
+    /// Names one attempt at an experiment, in baggage and in its toxic's name. Not the command's own id: the load generator
+    /// makes its uploads unique by it, so that two attempts must not share one.
+    pub fn attempt_id(&self, number: usize) -> String {
+        format!("{}-{number}", self.run_id)
+    }
+
     /// The service's address.
     pub fn target(&self) -> Result<&Url, Refusal> {
         self.stack

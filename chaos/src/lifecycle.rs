@@ -45,7 +45,7 @@ pub async fn run(
         .phase(&experiment.name, "preflight", Duration::ZERO);
     let mut injection = preflight::check(experiment, context, number).await?;
     let gauge = gauge(experiment, context, injection.as_ref());
-    let mut session = Session::start(experiment, context)?;
+    let mut session = Session::start(experiment, context, context.attempt_id(number))?;
 
     let watched = guarded(async {
         session.warm_up().await?;

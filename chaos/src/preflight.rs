@@ -28,7 +28,7 @@ pub async fn check(
     let toxiproxy = context.toxiproxy()?;
     let (proxy, all) = proxy(&toxiproxy, fault).await?;
     let intent = Intent {
-        name: format!("chitram-{}-{number}", context.run_id),
+        name: format!("chitram-{}", context.attempt_id(number)),
         experiment: experiment.name.clone(),
         toxiproxy: toxiproxy.base().clone(),
         toxic: crate::faults::Fault::new(&fault.effect, "").toxic.is_some(),

@@ -11,8 +11,10 @@ use loadtest::stats::quantile;
 use loadtest::units::format_us;
 
 const PLAIN_INTERVAL: Duration = Duration::from_secs(5);
-/// Requests that the live figures are made of.
-const LIVE: usize = 1_000;
+/// The live figures are those of requests due within so long before the latest.
+const LIVE_US: i64 = 5_000_000;
+/// Of these, so many at most.
+const LIVE: usize = 5_000;
 
 /// Live figures of the latest requests.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -24,13 +26,15 @@ pub struct Live {
 }
 
 impl Live {
-    /// Of the latest requests, in the order in which they ended; `None` before there are any.
+    /// Of the requests of the last five seconds; `None` before there are any.
     pub fn of(samples: &[RequestSample]) -> Option<Self> {
-        let latest = &samples[samples.len().saturating_sub(LIVE)..];
-        let (first, last) = (
-            latest.iter().map(|s| s.due_us).min()?,
-            latest.iter().map(|s| s.due_us).max()?,
-        );
+        let newest = &samples[samples.len().saturating_sub(LIVE)..];
+        let last = newest.iter().map(|sample| sample.due_us).max()?;
+        let latest: Vec<&RequestSample> = newest
+            .iter()
+            .filter(|sample| sample.due_us > last - LIVE_US)
+            .collect();
+        let first = latest.iter().map(|sample| sample.due_us).min()?;
         let latencies: Vec<u64> = latest.iter().map(|sample| sample.latency_us).collect();
         Some(Self {
             rate: latest.len() as f64 / ((last - first) as f64 / 1e6).max(1.0),
@@ -190,7 +194,7 @@ mod tests {
             7_000,
         ))
         .expect("figures");
-        assert_eq!((live.n, live.errors, live.p99_us), (1_000, 0, 7_000));
+        assert_eq!((live.n, live.errors, live.p99_us), (500, 0, 7_000));
         assert!((live.rate - 100.0).abs() < 1.0, "{live:?}");
     }
 }

@@ -62,8 +62,12 @@ pub struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    /// Starts the load.
-    pub fn start(experiment: &'a Experiment, context: &'a Context) -> Result<Self, Refusal> {
+    /// Starts the load. `attempt_id` is its `run.id`.
+    pub fn start(
+        experiment: &'a Experiment,
+        context: &'a Context,
+        attempt_id: String,
+    ) -> Result<Self, Refusal> {
         let events = context.dir.join("chaos-load.ndjson");
         let tail = Tail::new(&events)?;
         let phases = &experiment.phases;
@@ -76,7 +80,7 @@ impl<'a> Session<'a> {
                 + phases.fault_s
                 + experiment.recovery.within_s
                 + SPARE_S,
-            run_id: context.run_id.clone(),
+            run_id: attempt_id,
             experiment: experiment.name.clone(),
             pictures: context.pictures.clone(),
             targets: context.dir.join("targets"),
