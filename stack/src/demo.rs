@@ -29,7 +29,7 @@ pub const SHORTEST: u32 = 12;
 /// The experiments, in their order.
 const EXPERIMENTS: [&str; 3] = ["control.toml", "store-slow.toml", "store-blackhole.toml"];
 /// How long chaos may take to roll back after Ctrl-C; and after a second one.
-const ROLLBACK_DEADLINE: Duration = Duration::from_secs(60);
+const ROLLBACK_DEADLINE: Duration = Duration::from_mins(1);
 const HURRIED_ROLLBACK_DEADLINE: Duration = Duration::from_secs(15);
 
 /// What the command line says.
@@ -155,12 +155,11 @@ async fn run(
     )
     .await?;
     let code = judge(platform, status).await?;
-    let report = options.report.display();
     let took = began.elapsed().as_secs();
-    // A closed pipe is no reason to change the exit code.
+    // The report's path was printed by chaos. A closed pipe is no reason to change the exit code.
     let _ = writeln!(
         std::io::stdout(),
-        "report: {report} (the demo took {} min {:02} s)",
+        "the demo took {} min {:02} s",
         took / 60,
         took % 60
     );
@@ -248,12 +247,13 @@ fn writable(file: &Path) -> Result<&Path, Error> {
 }
 
 fn succeeded(what: &'static str) -> impl FnOnce(ExitStatus) -> Result<(), Error> {
-    move |status| match status.success() {
-        true => Ok(()),
-        false => Err(Error::Failed {
-            what: what.to_owned(),
-            status,
-        }),
+    move |status| {
+        let what = what.to_owned();
+        if status.success() {
+            Ok(())
+        } else {
+            Err(Error::Failed { what, status })
+        }
     }
 }
 

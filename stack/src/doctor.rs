@@ -1,5 +1,7 @@
 //! `chitram-stack doctor`: which real servers this machine has, and how to get the others.
 
+use std::fmt::Write;
+
 use serde::Serialize;
 
 use crate::server::{Backend, Source, jaeger, postgres, toxiproxy, versitygw};
@@ -74,8 +76,10 @@ pub fn table(lines: &[Line]) -> String {
             .place
             .clone()
             .unwrap_or_else(|| format!("install: {}", line.install));
-        text += &format!(
-            "{:<12} {:<13} {version:<12} {place}\n",
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "{:<12} {:<13} {version:<12} {place}",
             line.name, line.role
         );
     }

@@ -1,4 +1,4 @@
-//! Ports and sockets: loopback only, TCP_NODELAY on each.
+//! Ports and sockets: loopback only, `TCP_NODELAY` on each.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -46,7 +46,7 @@ fn bind_error(address: SocketAddr, flag: &'static str, source: io::Error) -> Err
     Error::io(&format!("listen on {address} (see {flag})"), source)
 }
 
-/// Accepts a connection with TCP_NODELAY: without it a small answer may wait 40 ms for the peer's delayed ACK.
+/// Accepts a connection with `TCP_NODELAY`: without it a small answer may wait 40 ms for the peer's delayed ACK.
 pub async fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
     let (socket, _) = listener.accept().await?;
     socket.set_nodelay(true)?;

@@ -33,32 +33,31 @@ pub async fn up(options: &Options, interrupts: &Interrupts) -> Result<(), Error>
 /// Where everything is and who plays it, for a person, on standard output.
 pub(crate) fn print_addresses(state: &State) {
     let endpoints = &state.endpoints;
-    let mut text = String::new();
-    for (what, url, path) in [
+    let places = [
         ("API", &endpoints.api, "/v1/images"),
         ("metrics", &endpoints.admin, "/metrics"),
         ("readiness", &endpoints.admin, "/ready"),
         ("traces", &endpoints.jaeger, "/api/services"),
         ("fault proxy", &endpoints.toxiproxy, "/proxies"),
-    ] {
-        if let Some(url) = url {
-            text += &format!("{what:<12} {url}{path}\n");
-        }
-    }
-    for server in &state.servers {
+    ];
+    let places = places
+        .iter()
+        .filter_map(|(what, url, path)| Some(format!("{what:<12} {}{path}", url.as_ref()?)));
+    let players = state.servers.iter().map(|server| {
         let role = serde_json::to_value(server.role).unwrap_or_default();
         let kind = if server.kind == Kind::Real {
             "real"
         } else {
             "stand-in"
         };
-        text += &format!(
-            "{:<12} {} {} ({kind})\n",
-            role.as_str().unwrap_or_default(),
-            server.name,
-            server.version
-        );
-    }
+        let role = role.as_str().unwrap_or_default();
+        format!("{role:<12} {} {} ({kind})", server.name, server.version)
+    });
+    let lines: Vec<String> = places.chain(players).collect();
     // A closed pipe is no reason to stop the platform.
-    let _ = write!(std::io::stdout(), "{text}Ctrl-C stops everything\n");
+    let _ = writeln!(
+        std::io::stdout(),
+        "{}\nCtrl-C stops everything",
+        lines.join("\n")
+    );
 }

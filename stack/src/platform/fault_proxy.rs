@@ -29,33 +29,29 @@ pub(super) struct FaultProxy {
     folder: Arc<Folder>,
 }
 
-/// `port` is the HTTP API's.
 pub(super) async fn start(
     context: &Context,
     take: Take,
-    port: u16,
+    api_port: u16,
 ) -> Result<(Part, FaultProxy), Error> {
     let folder = Arc::clone(&context.folder);
     if let Some(found) = take.choose(toxiproxy::find()) {
-        let real = toxiproxy::start(&found, &context.launch(port)).await?;
+        let real = toxiproxy::start(&found, &context.launch(api_port)).await?;
         note(context, Kind::Real, &found.version, &real.url)?;
         let proxy = FaultProxy {
             url: real.url,
             folder,
         };
-        let part = match real.running {
-            Some(running) => {
-                let restarted = proxy.clone();
-                Part::process(context, running, move || restarted.clone().refill().boxed())?
-            }
-            None => {
-                proxy.remove_stale().await;
-                Part::Proxies(proxy.clone())
-            }
+        let part = if let Some(running) = real.running {
+            let restarted = proxy.clone();
+            Part::process(context, running, move || restarted.clone().refill().boxed())?
+        } else {
+            proxy.remove_stale().await;
+            Part::Proxies(proxy.clone())
         };
         return Ok((part, proxy));
     }
-    let listener = net::listen(port, "--toxiproxy-port").await?;
+    let listener = net::listen(api_port, "--toxiproxy-port").await?;
     let address = listener
         .local_addr()
         .map_err(|source| Error::io("read a socket's address", source))?;
@@ -77,7 +73,7 @@ fn note(context: &Context, kind: Kind, version: &str, url: &str) -> Result<(), E
         version: version.to_owned(),
     };
     context.note(server, |endpoints| {
-        endpoints.toxiproxy = Some(url.to_owned())
+        endpoints.toxiproxy = Some(url.to_owned());
     })
 }
 

@@ -19,14 +19,13 @@ pub(super) struct Traces {
     pub otlp: SocketAddr,
 }
 
-/// `port` is the query API's.
 pub(super) async fn start(
     context: &Context,
     take: Take,
-    port: u16,
+    query_port: u16,
 ) -> Result<(Part, Traces), Error> {
     if let Some(found) = take.choose(jaeger::find()) {
-        let real = jaeger::start(&found, &context.launch(port)).await?;
+        let real = jaeger::start(&found, &context.launch(query_port)).await?;
         note(context, Kind::Real, &found.version, &real.query, &real.otlp)?;
         let traces = Traces {
             otlp: net::address_of(&real.otlp).await?,
@@ -36,7 +35,7 @@ pub(super) async fn start(
         })?;
         return Ok((part, traces));
     }
-    let query = net::listen(port, "--jaeger-port").await?;
+    let query = net::listen(query_port, "--jaeger-port").await?;
     let otlp = net::listen(0, "").await?;
     let address = |listener: &tokio::net::TcpListener| {
         listener

@@ -37,8 +37,7 @@ impl Launcher {
     pub(crate) fn command(&self, spec: &Spec) -> Result<Command, Error> {
         let (program, launch) = match (self, spec.user) {
             (Self::Exec(stack), None) => (stack.clone(), exec_args(spec.death_signal)),
-            (Self::Setpriv(setpriv), None) => (setpriv.clone(), setpriv_args(spec)),
-            (Self::Setpriv(setpriv), Some(_)) => (setpriv.clone(), setpriv_args(spec)),
+            (Self::Setpriv(setpriv), _) => (setpriv.clone(), setpriv_args(spec)),
             (Self::Exec(_), Some(_)) => (setpriv()?, setpriv_args(spec)),
         };
         let mut command = Command::new(program);

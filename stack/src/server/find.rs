@@ -2,6 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long a program may take to print its version.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
 
 /// A server that the platform can use, and whether this machine has it.
 #[derive(Debug, Clone)]
@@ -90,14 +95,21 @@ pub(super) fn is_program(file: &Path) -> bool {
         .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
 }
 
-/// Standard output of a short command; `None` when it fails.
+/// Standard output of a short command that prints little; `None` when it fails or does not end in time.
 pub(super) fn output(program: &Path, args: &[&str]) -> Option<String> {
-    let output = Command::new(program)
+    let mut command = Command::new(program);
+    command
         .args(args)
         .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .output()
-        .ok()?;
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    let mut child = command.spawn().ok()?;
+    let end = Instant::now() + ANSWER_DEADLINE;
+    while Instant::now() < end && child.try_wait().ok()?.is_none() {
+        thread::sleep(Duration::from_millis(2));
+    }
+    let _ = child.kill(); // nothing happens to one that has ended
+    let output = child.wait_with_output().ok()?;
     output
         .status
         .success()

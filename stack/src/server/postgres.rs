@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::process::{Signal, Spec, User, spawn};
 
 /// `initdb` writes some 40 MB.
-const INITDB_DEADLINE: Duration = Duration::from_secs(120);
+const INITDB_DEADLINE: Duration = Duration::from_mins(2);
 /// The superuser's name, in the server.
 const ROLE: &str = "chitram";
 

@@ -27,7 +27,7 @@ pub const BUCKET: &str = "chitram";
 /// Connections served at once; further ones wait in the kernel's backlog.
 const CONNECTIONS: usize = 512;
 /// How long a connection may be idle, or take to send a request's headers.
-const HEADER_DEADLINE: Duration = Duration::from_secs(60);
+const HEADER_DEADLINE: Duration = Duration::from_mins(1);
 /// How long requests in flight may take after shutdown was asked for.
 const DRAIN: Duration = Duration::from_secs(2);
 /// The wait after a failed accept (no descriptors left, mostly), which would fail again at once.

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::process::{Command, Output};
 
-use crate::support::chitram_stack;
+use crate::run::chitram_stack;
 
 fn run(args: &[&str]) -> Output {
     Command::new(chitram_stack())

@@ -7,10 +7,10 @@
 )]
 
 mod commands;
-mod demo;
 mod folder;
 mod jaeger;
 mod process;
+mod run;
 mod s3;
 mod servers;
 mod support;

@@ -10,7 +10,8 @@ use stack::wait;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{DEADLINE, assert_gone, chitram_stack, first_line, launcher};
+use crate::run::{DEADLINE, chitram_stack};
+use crate::support::{assert_gone, first_line, launcher};
 
 /// A shell script that logs to `script.log` in the folder.
 fn script(folder: &TempDir, script: &str) -> Spec {
@@ -154,7 +155,7 @@ async fn hurry_cuts_a_long_grace_short() {
         &folder,
         "trap '' TERM; echo $$; while :; do sleep 0.05; done",
     );
-    spec.grace = Duration::from_secs(3600);
+    spec.grace = Duration::from_hours(1);
     spec.hurried_grace = Duration::from_millis(100);
     let child = spawn(&launcher(), &spec).unwrap();
     printed_pid(&spec).await;

@@ -14,7 +14,7 @@ use stack::server::{Launch, require, versitygw};
 use stack::standin::s3::{self, BUCKET, Credentials};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::DEADLINE;
+use crate::run::DEADLINE;
 
 /// Everything that the service expects of a store.
 async fn suite(store: &dyn ObjectStore) {

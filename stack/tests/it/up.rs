@@ -1,5 +1,6 @@
 //! `chitram-stack up` as a whole: it serves, restarts what dies, ends in order, leaves nothing.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,8 +11,10 @@ use stack::server::{jaeger, postgres, require, toxiproxy, versitygw};
 use stack::state::{Environment, Process, State};
 use stack::{net, wait};
 use tempfile::TempDir;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::support::{DEADLINE, Run, assert_gone};
+use crate::run::{DEADLINE, Run};
+use crate::support::assert_gone;
 
 /// A running `up` on free ports.
 struct Up {
@@ -20,32 +23,24 @@ struct Up {
 }
 
 /// The service migrates and warms up; real servers make their data folders first.
-const START: Duration = Duration::from_secs(180);
+const START: Duration = Duration::from_mins(3);
 
 impl Up {
-    async fn start(extra: &[&str]) -> Self {
-        Self::start_in(tempfile::tempdir().unwrap(), extra).await
+    /// The embedded platform in a folder of its own.
+    async fn embedded() -> Self {
+        Self::start(tempfile::tempdir().unwrap(), &["--embedded"], &[]).await
     }
 
-    async fn start_in(folder: TempDir, extra: &[&str]) -> Self {
-        let mut args = vec!["up", "--dir", folder.path().to_str().unwrap()];
-        for flag in [
-            "--api-port",
-            "--admin-port",
-            "--toxiproxy-port",
-            "--jaeger-port",
-        ] {
-            args.extend([flag, "0"]);
-        }
-        args.extend(extra);
-        let mut run = Run::start(&args);
-        run.until("the addresses", START, |run| {
+    async fn start(folder: TempDir, extra: &[&str], environment: &[(&str, &str)]) -> Self {
+        let run = start(&folder, extra, environment);
+        let mut up = Self { run, folder };
+        let ready = |run: &Run| {
             run.stdout()
                 .contains("Ctrl-C stops everything")
                 .then_some(())
-        })
-        .await;
-        Self { run, folder }
+        };
+        up.run.until("the addresses", START, ready).await;
+        up
     }
 
     fn state(&self) -> State {
@@ -83,6 +78,21 @@ impl Up {
     }
 }
 
+/// `up` on free ports, not waited for.
+fn start(folder: &TempDir, extra: &[&str], environment: &[(&str, &str)]) -> Run {
+    let mut args = vec!["up", "--dir", folder.path().to_str().unwrap()];
+    for flag in [
+        "--api-port",
+        "--admin-port",
+        "--toxiproxy-port",
+        "--jaeger-port",
+    ] {
+        args.extend([flag, "0"]);
+    }
+    args.extend(extra);
+    Run::start(&args, environment)
+}
+
 fn entries(folder: &Path) -> Vec<String> {
     let mut names: Vec<_> = folder
         .read_dir()
@@ -113,7 +123,7 @@ async fn eventually_ok(url: &str) {
 
 #[tokio::test]
 async fn the_embedded_platform_serves_through_its_proxies_and_ends_in_order() {
-    let up = Up::start(&["--embedded"]).await;
+    let up = Up::embedded().await;
     let state = up.state();
     assert_eq!(state.environment, Environment::Embedded);
     assert_eq!(
@@ -134,12 +144,12 @@ async fn the_embedded_platform_serves_through_its_proxies_and_ends_in_order() {
 
 #[tokio::test]
 async fn a_hangup_ends_it_as_ctrl_c_does() {
-    Up::start(&["--embedded"]).await.stop(Signal::HUP).await;
+    Up::embedded().await.stop(Signal::HUP).await;
 }
 
 #[tokio::test]
 async fn a_killed_service_is_restarted_on_its_port_and_counted() {
-    let up = Up::start(&["--embedded"]).await;
+    let up = Up::embedded().await;
     up.kill("service");
     up.restarted("service").await;
     eventually_ok(&format!("{}/v1/images", up.state().endpoints.api.unwrap())).await;
@@ -153,13 +163,8 @@ async fn a_killed_service_is_restarted_on_its_port_and_counted() {
 
 #[tokio::test]
 async fn a_second_up_in_the_same_folder_is_refused_with_the_pid_of_the_first() {
-    let up = Up::start(&["--embedded"]).await;
-    let mut second = Run::start(&[
-        "up",
-        "--embedded",
-        "--dir",
-        up.folder.path().to_str().unwrap(),
-    ]);
+    let up = Up::embedded().await;
+    let mut second = start(&up.folder, &["--embedded"], &[]);
     assert_eq!(second.exit_code(DEADLINE).await, Some(73));
     let pid = up.run.child.id();
     assert!(
@@ -174,13 +179,13 @@ async fn a_second_up_in_the_same_folder_is_refused_with_the_pid_of_the_first() {
 
 #[tokio::test]
 async fn after_sigkill_nothing_runs_on_and_the_next_up_clears_the_folder() {
-    let mut up = Up::start(&["--embedded"]).await;
+    let mut up = Up::embedded().await;
     let service = up.process("service").identity();
     up.run.signal(Signal::KILL);
     up.run.exit_code(DEADLINE).await;
     assert_gone(service).await;
     assert!(up.folder.path().join("stack.toml").exists());
-    Up::start_in(up.folder, &["--embedded"])
+    Up::start(up.folder, &["--embedded"], &[])
         .await
         .stop(Signal::INT)
         .await;
@@ -188,7 +193,7 @@ async fn after_sigkill_nothing_runs_on_and_the_next_up_clears_the_folder() {
 
 #[tokio::test]
 async fn a_chaos_run_whose_owner_died_is_recovered() {
-    let up = Up::start(&["--embedded"]).await;
+    let up = Up::embedded().await;
     // Nobody has this pid: it is beyond what the kernel gives out.
     let lock = serde_json::json!({"pid": 0x7fff_fff0, "start_time": 1, "run_id": "dead"});
     std::fs::write(up.folder.path().join("chaos.lock"), lock.to_string()).unwrap();
@@ -223,7 +228,7 @@ async fn the_real_servers_play_every_part_where_they_are_found() {
             return;
         }
     }
-    let up = Up::start(&[]).await;
+    let up = Up::start(tempfile::tempdir().unwrap(), &[], &[]).await;
     let state = up.state();
     assert_eq!(state.environment, Environment::Real);
     assert_eq!(
@@ -254,4 +259,65 @@ async fn the_real_servers_play_every_part_where_they_are_found() {
     for child in children {
         assert_gone(child).await;
     }
+}
+
+/// A fault proxy that is not the stack's, with a proxy of somebody else in it.
+async fn somebody_elses_toxiproxy() -> (String, DropGuard) {
+    let (listener, shutdown) = (net::listen(0, "").await.unwrap(), CancellationToken::new());
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(stack::standin::toxiproxy::serve(listener, shutdown.clone()));
+    make_proxy(&url, "theirs").await;
+    (url, shutdown.drop_guard())
+}
+
+async fn make_proxy(url: &str, name: &str) {
+    let body =
+        serde_json::json!({"name": name, "listen": "127.0.0.1:0", "upstream": "127.0.0.1:1"});
+    let made = net::http()
+        .unwrap()
+        .post(format!("{url}/proxies"))
+        .json(&body)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(made.status(), 201);
+}
+
+async fn proxies(url: &str) -> Vec<String> {
+    let (_, body) = get(&format!("{url}/proxies")).await.unwrap();
+    let proxies: BTreeMap<String, Value> = serde_json::from_str(&body).unwrap();
+    proxies.into_keys().collect()
+}
+
+#[tokio::test]
+async fn in_a_fault_proxy_given_by_url_only_our_proxies_come_and_go() {
+    let (url, _running) = somebody_elses_toxiproxy().await;
+    let environment = [("CHITRAM_TOXIPROXY_URL", url.as_str())];
+    let mut up = Up::start(tempfile::tempdir().unwrap(), &["--embedded"], &environment).await;
+    assert_eq!(up.state().environment, Environment::Mixed);
+    assert_eq!(proxies(&url).await, ["api", "store", "theirs", "traces"]);
+    // What a killed stack left there is taken over by the next one in its folder.
+    up.run.signal(Signal::KILL);
+    up.run.exit_code(DEADLINE).await;
+    let up = Up::start(up.folder, &["--embedded"], &environment).await;
+    eventually_ok(&format!("{}/v1/images", up.state().endpoints.api.unwrap())).await;
+    up.stop(Signal::INT).await;
+    assert_eq!(proxies(&url).await, ["theirs"]);
+}
+
+#[tokio::test]
+async fn a_proxy_of_the_same_name_that_is_not_ours_is_refused_and_left() {
+    let (url, _running) = somebody_elses_toxiproxy().await;
+    make_proxy(&url, "store").await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = start(&folder, &["--embedded"], &[("CHITRAM_TOXIPROXY_URL", &url)]);
+    assert_eq!(run.exit_code(START).await, Some(69));
+    assert!(
+        run.stderr()
+            .contains("already has a proxy called store: remove it"),
+        "{}",
+        run.stderr()
+    );
+    assert_eq!(proxies(&url).await, ["store", "theirs"]);
+    run.assert_nothing_left().await;
 }

@@ -144,7 +144,7 @@ async fn services_and_operations_are_listed() {
         operations
             .as_array_mut()
             .unwrap()
-            .sort_by_key(|operation| operation.to_string());
+            .sort_by_key(ToString::to_string);
         assert_eq!(
             operations,
             serde_json::json!(["GET /pair", "GET /quick", "GET /slow", "SELECT"]),
