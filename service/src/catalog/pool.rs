@@ -8,6 +8,7 @@ use std::{
 
 use futures::future::BoxFuture;
 use sqlx::{Connection as _, pool::PoolConnection};
+use tracing::{Dispatch, instrument::WithSubscriber as _};
 
 use super::{CatalogError, dialect::Dialect, metrics::PoolMetrics};
 
@@ -87,16 +88,18 @@ impl<D: Dialect> Pool<D> {
         }
     }
 
+    /// Runs an operation to its end or to the deadline.
+    ///
+    /// Out of sight of `tracing`: sqlx sends the current span along to SQLite's thread and enters it there, so that it
+    /// would end when that thread lets go of it, and not when the operation ends. The operation's span is around this.
     async fn within_deadline<T>(
         &self,
-        work: impl Future<Output = Result<T, CatalogError>>,
+        operation: impl Future<Output = Result<T, CatalogError>>,
     ) -> Result<T, CatalogError> {
-        let timeout = Err(CatalogError::Timeout {
-            deadline: self.deadline,
-        });
-        tokio::time::timeout(self.deadline, work)
-            .await
-            .unwrap_or(timeout)
+        let deadline = self.deadline;
+        let unseen = operation.with_subscriber(Dispatch::none());
+        let ended = tokio::time::timeout(deadline, unseen).await;
+        ended.unwrap_or(Err(CatalogError::Timeout { deadline }))
     }
 
     async fn acquire(&self) -> Result<Loan<D>, CatalogError> {

@@ -294,9 +294,8 @@ async fn the_first_attempt_continues_the_uploads_trace_and_a_retry_links_to_it()
     worker.stop().await;
 
     let upload = capture.span("upload").expect("recorded");
-    let attempts: Vec<_> = capture
-        .spans()
-        .into_iter()
+    let spans = capture.spans().into_iter();
+    let attempts: Vec<_> = spans
         .filter(|span| span.name == "process variants")
         .collect();
     let [first, retry] = &attempts[..] else {
