@@ -89,7 +89,7 @@ async fn postgresql_finds_every_row_by_an_index() {
         .await
         .expect("set");
     for (number, statement) in statements::<Postgres>().into_iter().enumerate() {
-        let values = (1..)
+        let values = (1..=10)
             .take_while(|n| statement.contains(&format!("${n}")))
             .map(|_| "NULL")
             .collect::<Vec<_>>();

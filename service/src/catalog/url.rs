@@ -65,6 +65,8 @@ impl fmt::Display for CatalogUrl {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]
@@ -80,7 +82,7 @@ mod tests {
     fn a_relative_path_is_a_sqlite_file() {
         let url: CatalogUrl = "sqlite://.chitram/catalog.db".parse().expect("valid");
         assert!(
-            matches!(url, CatalogUrl::Sqlite(path) if path == PathBuf::from(".chitram/catalog.db"))
+            matches!(url, CatalogUrl::Sqlite(path) if path == Path::new(".chitram/catalog.db"))
         );
     }
 
