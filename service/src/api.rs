@@ -69,9 +69,7 @@ pub struct Routes {
 pub fn routes(parts: Parts) -> Routes {
     let limit = parts.upload_bytes;
     let api = Api(Arc::new(parts));
-    let quick = Router::new()
-        .merge(images::router())
-        .merge(jobs::router());
+    let quick = Router::new().merge(images::router()).merge(jobs::router());
     Routes {
         quick: quick.with_state(api.clone()),
         uploads: images::upload_router(limit).with_state(api),

@@ -87,7 +87,9 @@ pub enum BuildError {
     #[error(transparent)]
     Store(#[from] store::OpenError),
     /// The spool can't be used.
-    #[error("can't spool uploads in {folder}: {source}; set CHITRAM_SPOOL_DIR to a folder that can be written")]
+    #[error(
+        "can't spool uploads in {folder}: {source}; set CHITRAM_SPOOL_DIR to a folder that can be written"
+    )]
     Spool {
         /// The folder as configured.
         folder: String,
@@ -101,7 +103,11 @@ pub enum BuildError {
 
 impl App {
     /// Opens catalog, store and spool, starts the CPU pool, and puts the parts together.
-    pub async fn build(config: &Config, role: Role, registry: Registry) -> Result<Self, BuildError> {
+    pub async fn build(
+        config: &Config,
+        role: Role,
+        registry: Registry,
+    ) -> Result<Self, BuildError> {
         let options = catalog::Options {
             application_name: role.application_name().to_owned(),
             migrate: config.catalog.migrate,
@@ -110,21 +116,40 @@ impl App {
         let catalog = catalog::open(&config.catalog.url, &options, &registry).await?;
         let store = Store::open(&config.store, &registry)?;
         let renderer = Renderer::new(&config.renders, &registry).map_err(BuildError::Threads)?;
-        let api = match role.serves() {
-            true => Some(api(config, &catalog, &store, &renderer, &registry)?),
-            false => None,
+        let api = if role.serves() {
+            Some(api(config, &catalog, &store, &renderer, &registry)?)
+        } else {
+            None
         };
         let worker = role.works().then(|| {
-            Worker::new(Arc::clone(&catalog), store.clone(), renderer, config.jobs.concurrency, &registry)
+            Worker::new(
+                Arc::clone(&catalog),
+                store.clone(),
+                renderer,
+                config.jobs.concurrency,
+                &registry,
+            )
         });
         let dependencies = Dependencies::new(catalog, store);
-        Ok(Self { registry, dependencies, api, worker, drain: config.http.drain })
+        Ok(Self {
+            registry,
+            dependencies,
+            api,
+            worker,
+            drain: config.http.drain,
+        })
     }
 
     /// Runs until `shutdown`, then stops in order: not ready, no new requests, those under way end, jobs are handed back,
     /// and the admin listener last, so that the end can be watched.
     pub async fn run(self, listeners: Listeners, shutdown: CancellationToken) -> io::Result<()> {
-        let Self { registry, dependencies, api, worker, drain } = self;
+        let Self {
+            registry,
+            dependencies,
+            api,
+            worker,
+            drain,
+        } = self;
         let (worker_stop, admin_stop) = (CancellationToken::new(), CancellationToken::new());
 
         let asked = dependencies.clone();
@@ -132,11 +157,24 @@ impl App {
             let asked = asked.clone();
             async move { asked.readiness().await }
         });
-        let limits = Limits { drain: Duration::from_secs(1), ..Limits::new("admin") };
-        let admin = serve(listeners.admin, admin, limits, &registry, &shutdown, &admin_stop);
+        let limits = Limits {
+            drain: Duration::from_secs(1),
+            ..Limits::new("admin")
+        };
+        let admin = serve(
+            listeners.admin,
+            admin,
+            limits,
+            &registry,
+            &shutdown,
+            &admin_stop,
+        );
         let worker = worker.map(|worker| tokio::spawn(worker.run(worker_stop.clone())));
         let api = api.zip(listeners.api).map(|(router, listener)| {
-            let limits = Limits { drain, ..Limits::new("api") };
+            let limits = Limits {
+                drain,
+                ..Limits::new("api")
+            };
             serve(listener, router, limits, &registry, &shutdown, &shutdown)
         });
 

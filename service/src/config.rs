@@ -126,9 +126,16 @@ impl Config {
                 concurrency: sources.get("http.concurrency", "512", whole)?,
                 drain: sources.get("http.drain", "10s", duration)?,
             },
-            admin: AdminConfig { listen: sources.get("admin.listen", "127.0.0.1:8081", loopback)? },
+            admin: AdminConfig {
+                listen: sources.get("admin.listen", "127.0.0.1:8081", loopback)?,
+            },
             catalog: CatalogConfig {
-                url: sources.get_shown("catalog.url", "sqlite://.chitram/catalog.db", read, ToString::to_string)?,
+                url: sources.get_shown(
+                    "catalog.url",
+                    "sqlite://.chitram/catalog.db",
+                    read,
+                    ToString::to_string,
+                )?,
                 migrate: sources.get("catalog.migrate", "on", on_off)?,
             },
             store: StoreConfig::load(sources)?,
@@ -146,11 +153,15 @@ impl Config {
                 wait: sources.get("renders.wait", "2s", duration)?,
                 queue: sources.get("renders.queue", "64", whole)?,
             },
-            jobs: JobsConfig { concurrency: sources.get("jobs.concurrency", "2", whole)? },
+            jobs: JobsConfig {
+                concurrency: sources.get("jobs.concurrency", "2", whole)?,
+            },
             telemetry: TelemetryConfig {
                 environment: sources.get("telemetry.environment", "local", read)?,
                 log_filter: sources.get("telemetry.log_filter", "info", read)?,
-                otlp_endpoint: sources.get_optional("telemetry.otlp_endpoint", value::http_url)?.map(String::from),
+                otlp_endpoint: sources
+                    .get_optional("telemetry.otlp_endpoint", value::http_url)?
+                    .map(String::from),
                 sample_ratio: sources.get("telemetry.sample_ratio", "0.1", ratio)?,
             },
         };
@@ -159,7 +170,9 @@ impl Config {
 }
 
 fn cores() -> String {
-    std::thread::available_parallelism().map_or(1, usize::from).to_string()
+    std::thread::available_parallelism()
+        .map_or(1, usize::from)
+        .to_string()
 }
 
 /// Until there are API keys, whoever reaches a listener may do everything, so none listens beyond this machine.

@@ -20,17 +20,26 @@ impl Failure {
 
     /// Something that the user has to mend in what they gave.
     pub fn usage(reason: impl Display) -> Self {
-        Self { code: Self::USAGE, message: reason.to_string() }
+        Self {
+            code: Self::USAGE,
+            message: reason.to_string(),
+        }
     }
 
     /// Something around the process has to be mended.
     pub fn unavailable(reason: impl Display) -> Self {
-        Self { code: Self::UNAVAILABLE, message: reason.to_string() }
+        Self {
+            code: Self::UNAVAILABLE,
+            message: reason.to_string(),
+        }
     }
 
     /// Something that should not happen.
     pub fn internal(reason: impl Display) -> Self {
-        Self { code: Self::INTERNAL, message: reason.to_string() }
+        Self {
+            code: Self::INTERNAL,
+            message: reason.to_string(),
+        }
     }
 
     /// The code for the operating system.

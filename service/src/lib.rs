@@ -33,7 +33,13 @@ pub fn identity(environment: &str) -> Service {
 
 /// Brings the catalog's schema up to date.
 pub async fn migrate(config: &config::Config) -> Result<(), catalog::CatalogError> {
-    let options = catalog::Options { application_name: "chitram-migrate".to_owned(), migrate: true, deadline: None };
+    let options = catalog::Options {
+        application_name: "chitram-migrate".to_owned(),
+        migrate: true,
+        deadline: None,
+    };
     let registry = Registry::new(&identity(&config.telemetry.environment));
-    catalog::open(&config.catalog.url, &options, &registry).await.map(drop)
+    catalog::open(&config.catalog.url, &options, &registry)
+        .await
+        .map(drop)
 }

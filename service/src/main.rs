@@ -17,9 +17,13 @@ use tokio_util::sync::CancellationToken;
 
 /// An image service that can be observed, loaded and broken on purpose.
 #[derive(Parser)]
-#[command(name = "chitram", version, after_help = "Exit codes: 0 ended as asked, 64 bad usage or configuration, \
+#[command(
+    name = "chitram",
+    version,
+    after_help = "Exit codes: 0 ended as asked, 64 bad usage or configuration, \
 69 a port is in use or something needed at start is unavailable, 70 internal error.\n\n\
-Examples:\n  chitram serve\n  CHITRAM_LISTEN=127.0.0.1:9090 chitram serve --role api\n  chitram config --config chitram.toml")]
+Examples:\n  chitram serve\n  CHITRAM_LISTEN=127.0.0.1:9090 chitram serve --role api\n  chitram config --config chitram.toml"
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -73,7 +77,11 @@ fn main() -> ExitCode {
         Err(error) => {
             // Nothing is left to say when standard error is closed.
             let _ = error.print();
-            return if error.use_stderr() { ExitCode::from(Failure::USAGE) } else { ExitCode::SUCCESS };
+            return if error.use_stderr() {
+                ExitCode::from(Failure::USAGE)
+            } else {
+                ExitCode::SUCCESS
+            };
         }
     };
     match run(cli.command) {
@@ -100,11 +108,18 @@ async fn serve(role: Role, settings: Settings) -> Result<(), Failure> {
     let telemetry = observability::init(
         observability::Settings {
             service,
-            logs: Logs { filter: config.telemetry.log_filter.clone(), ..Logs::default() },
-            traces: config.telemetry.otlp_endpoint.clone().map(|endpoint| Traces {
-                endpoint,
-                sample_ratio: config.telemetry.sample_ratio,
-            }),
+            logs: Logs {
+                filter: config.telemetry.log_filter.clone(),
+                ..Logs::default()
+            },
+            traces: config
+                .telemetry
+                .otlp_endpoint
+                .clone()
+                .map(|endpoint| Traces {
+                    endpoint,
+                    sample_ratio: config.telemetry.sample_ratio,
+                }),
         },
         &registry,
     )
@@ -116,21 +131,28 @@ async fn serve(role: Role, settings: Settings) -> Result<(), Failure> {
 
 async fn serve_until_told(role: Role, config: &Config, registry: Registry) -> Result<(), Failure> {
     let shutdown = shutdown_on_signals().map_err(Failure::internal)?;
-    let api = match role.serves() {
-        true => Some(bind("CHITRAM_LISTEN", config.http.listen).await?),
-        false => None,
+    let api = if role.serves() {
+        Some(bind("CHITRAM_LISTEN", config.http.listen).await?)
+    } else {
+        None
     };
     let admin = bind("CHITRAM_ADMIN_LISTEN", config.admin.listen).await?;
-    let app = App::build(config, role, registry).await.map_err(Failure::unavailable)?;
+    let app = App::build(config, role, registry)
+        .await
+        .map_err(Failure::unavailable)?;
     tracing::info!(event.dataset = "chitram.process", role = ?role, "serving");
-    app.run(Listeners { api, admin }, shutdown).await.map_err(Failure::internal)?;
+    app.run(Listeners { api, admin }, shutdown)
+        .await
+        .map_err(Failure::internal)?;
     tracing::info!(event.dataset = "chitram.process", "stopped");
     Ok(())
 }
 
 async fn migrate(settings: Settings) -> Result<(), Failure> {
     let (config, _) = load(settings)?;
-    service::migrate(&config).await.map_err(Failure::unavailable)?;
+    service::migrate(&config)
+        .await
+        .map_err(Failure::unavailable)?;
     println!("{} is up to date", config.catalog.url);
     Ok(())
 }
@@ -139,15 +161,19 @@ fn print(settings: Settings) -> Result<(), Failure> {
     let (_, sources) = load(settings)?;
     for setting in sources.resolved() {
         let value = setting.shown.as_deref().unwrap_or("(unset)");
-        println!("{:<24} {:<30} {value}  ({})", setting.name, setting.variable, setting.origin);
+        println!(
+            "{:<24} {:<30} {value}  ({})",
+            setting.name, setting.variable, setting.origin
+        );
     }
     Ok(())
 }
 
 fn load(settings: Settings) -> Result<(Config, Sources), Failure> {
-    let mut sources = Sources::new(std::env::vars_os().filter_map(|(name, value)| {
-        Some((name.into_string().ok()?, value.into_string().ok()?))
-    }));
+    let mut sources =
+        Sources::new(std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        }));
     if let Some(file) = &settings.config {
         sources = sources.with_file(file).map_err(Failure::usage)?;
     }
@@ -159,9 +185,11 @@ fn load(settings: Settings) -> Result<(Config, Sources), Failure> {
 }
 
 async fn bind(variable: &str, address: SocketAddr) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|error| Failure::unavailable(format!("can't listen on {address}: {error}; set {variable} to a free address")))
+    TcpListener::bind(address).await.map_err(|error| {
+        Failure::unavailable(format!(
+            "can't listen on {address}: {error}; set {variable} to a free address"
+        ))
+    })
 }
 
 /// A token that the first of these signals cancels. The next one ends the process as it would any other.
@@ -184,7 +212,10 @@ fn shutdown_on_signals() -> std::io::Result<CancellationToken> {
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::internal)
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::internal)
 }
 
 impl From<RoleArgument> for Role {

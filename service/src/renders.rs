@@ -62,7 +62,11 @@ struct Inner {
 impl Renderer {
     /// Starts the threads.
     pub fn new(config: &RenderConfig, registry: &Registry) -> std::io::Result<Self> {
-        let metrics = Arc::new(CpuMetrics::new(registry, config.threads, config.decoded_bytes));
+        let metrics = Arc::new(CpuMetrics::new(
+            registry,
+            config.threads,
+            config.decoded_bytes,
+        ));
         Ok(Self(Arc::new(Inner {
             pool: Pool::start(config.threads)?,
             admission: Admission::new(config, Arc::clone(&metrics)),
@@ -76,21 +80,37 @@ impl Renderer {
         let info = self.probe(source.clone()).await?;
         let limits = self.0.limits;
         let color = self
-            .run(Stage::Inspect, "dominant color", input_format(info.format), info.decoded_bytes, move |scratch| {
-                imaging::dominant_color(&source, &limits, scratch)
-            })
+            .run(
+                Stage::Inspect,
+                "dominant color",
+                input_format(info.format),
+                info.decoded_bytes,
+                move |scratch| imaging::dominant_color(&source, &limits, scratch),
+            )
             .await?;
-        Ok(Inspected { info, color: Color(color) })
+        Ok(Inspected {
+            info,
+            color: Color(color),
+        })
     }
 
     /// Fits `source` inside the square of `preset` and encodes it.
-    pub async fn render(&self, source: Bytes, preset: Preset, format: Format) -> Result<Encoded, RenderError> {
+    pub async fn render(
+        &self,
+        source: Bytes,
+        preset: Preset,
+        format: Format,
+    ) -> Result<Encoded, RenderError> {
         let operation = Operation::inside(preset.side(), output_format(format)?);
         let info = self.probe(source.clone()).await?;
         let limits = self.0.limits;
-        self.run(Stage::Render, "render", format, info.decoded_bytes, move |scratch| {
-            imaging::render(&source, &operation, &limits, scratch)
-        })
+        self.run(
+            Stage::Render,
+            "render",
+            format,
+            info.decoded_bytes,
+            move |scratch| imaging::render(&source, &operation, &limits, scratch),
+        )
         .await
     }
 
@@ -104,8 +124,14 @@ impl Renderer {
     async fn probe(&self, source: Bytes) -> Result<Info, RenderError> {
         let limits = self.0.limits;
         let format = InputFormat::detect(&source)?;
-        self.run(Stage::Inspect, "probe", input_format(format), 0, move |_| imaging::probe(&source, &limits))
-            .await
+        self.run(
+            Stage::Inspect,
+            "probe",
+            input_format(format),
+            0,
+            move |_| imaging::probe(&source, &limits),
+        )
+        .await
     }
 
     async fn run<T: Send + 'static>(
@@ -116,7 +142,12 @@ impl Renderer {
         decoded_bytes: u64,
         work: impl FnOnce(&mut Scratch) -> Result<T, imaging::Error> + Send + 'static,
     ) -> Result<T, RenderError> {
-        let Inner { pool, admission, metrics, .. } = &*self.0;
+        let Inner {
+            pool,
+            admission,
+            metrics,
+            ..
+        } = &*self.0;
         let began = Instant::now();
         let permit = stage("permit wait", admission.admit(decoded_bytes)).await?;
         metrics.stages.record(Stage::Wait, format, began.elapsed());

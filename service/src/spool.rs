@@ -77,7 +77,10 @@ impl Spool {
         Ok(Spooling {
             file,
             hasher: blake3::Hasher::new(),
-            reserved: Reserved { spool: Arc::clone(&self.0), bytes: 0 },
+            reserved: Reserved {
+                spool: Arc::clone(&self.0),
+                bytes: 0,
+            },
         })
     }
 }
@@ -110,7 +113,11 @@ impl Spooling {
     pub async fn finish(mut self) -> Result<Spooled, SpoolError> {
         // Errors of writes that the file had buffered show here.
         self.file.flush().await?;
-        Ok(Spooled { hash: self.hasher.finalize().into(), file: self.file, reserved: self.reserved })
+        Ok(Spooled {
+            hash: self.hasher.finalize().into(),
+            file: self.file,
+            reserved: self.reserved,
+        })
     }
 }
 
@@ -157,7 +164,9 @@ struct Reserved {
 
 impl Reserved {
     fn grow(&mut self, more: u64) -> Result<(), SpoolError> {
-        let Inner { budget, max_bytes, .. } = &*self.spool;
+        let Inner {
+            budget, max_bytes, ..
+        } = &*self.spool;
         if self.bytes + more > *max_bytes {
             return Err(SpoolError::TooLarge { limit: *max_bytes });
         }

@@ -48,7 +48,12 @@ impl fmt::Display for Key {
         match self {
             Self::Original(blob) => write!(f, "blobs/{blob}"),
             Self::Variant(blob, preset, format) => {
-                write!(f, "variants/{blob}/{}.{}", preset.name(), format.extension())
+                write!(
+                    f,
+                    "variants/{blob}/{}.{}",
+                    preset.name(),
+                    format.extension()
+                )
             }
         }
     }
@@ -101,7 +106,9 @@ struct Inner {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The folder can't be created or opened.
-    #[error("can't use {folder} as the object store: {source}; set CHITRAM_STORE_URL to a folder that can be written")]
+    #[error(
+        "can't use {folder} as the object store: {source}; set CHITRAM_STORE_URL to a folder that can be written"
+    )]
     Folder {
         /// The folder as configured.
         folder: String,
@@ -179,7 +186,12 @@ impl Store {
     /// Removes an object. One that is not there is as good as removed.
     pub async fn delete(&self, key: &Key) -> Result<(), StoreError> {
         let path = key.path();
-        match self.call(Operation::Delete, Duration::ZERO, || self.0.objects.delete(&path)).await {
+        match self
+            .call(Operation::Delete, Duration::ZERO, || {
+                self.0.objects.delete(&path)
+            })
+            .await
+        {
             Err(StoreError::NotFound { .. }) => Ok(()),
             other => other,
         }
@@ -188,7 +200,12 @@ impl Store {
     /// Whether the store answers, asked through all the decorators.
     pub async fn ping(&self) -> Result<(), StoreError> {
         let path = Path::from("ping");
-        match self.call(Operation::Head, Duration::ZERO, || self.0.objects.head(&path)).await {
+        match self
+            .call(Operation::Head, Duration::ZERO, || {
+                self.0.objects.head(&path)
+            })
+            .await
+        {
             Ok(_) | Err(StoreError::NotFound { .. }) => Ok(()),
             Err(error) => Err(error),
         }
@@ -206,15 +223,20 @@ impl Store {
     where
         F: Future<Output = object_store::Result<T>>,
     {
-        let Inner { observed, bulkhead, breaker, retry, deadline, .. } = &*self.0;
+        let Inner {
+            observed,
+            bulkhead,
+            breaker,
+            retry,
+            deadline,
+            ..
+        } = &*self.0;
         let due = deadline.start(sending);
         let asked = || async { attempt().await.map_err(StoreError::sort) };
         retry
             .run(
                 || observed.run(operation, bulkhead.run(breaker.run(due.run(asked())))),
-                |error, pause| {
-                    error.is_transient() && due.allows(pause) && !breaker.would_refuse()
-                },
+                |error, pause| error.is_transient() && due.allows(pause) && !breaker.would_refuse(),
             )
             .await
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::multipart::MultipartError;
 use axum::extract::{FromRequest, Multipart, Request};
-use axum::http::{HeaderMap, StatusCode};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
 use futures::StreamExt;
 
 use super::problem::Problem;
@@ -27,7 +27,12 @@ enum Wrapping {
 }
 
 /// Spools the picture in `request`. `limit` is the largest picture, `idle` the longest pause.
-pub(super) async fn spool(request: Request, spool: &Spool, limit: u64, idle: Duration) -> Result<Spooled, Problem> {
+pub(super) async fn spool(
+    request: Request,
+    spool: &Spool,
+    limit: u64,
+    idle: Duration,
+) -> Result<Spooled, Problem> {
     let wrapping = wrapping(request.headers())?;
     if let Some(length) = content_length(request.headers())
         && length > limit + MULTIPART_OVERHEAD
@@ -42,8 +47,16 @@ pub(super) async fn spool(request: Request, spool: &Spool, limit: u64, idle: Dur
 }
 
 fn wrapping(headers: &HeaderMap) -> Result<Wrapping, Problem> {
-    let given = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let given = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let essence = given
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
     match essence.as_str() {
         "multipart/form-data" => Ok(Wrapping::Multipart),
         // A document that can hold scripts, whatever its bytes turn out to be.
@@ -63,7 +76,8 @@ async fn raw(body: Body, spool: &Spool, idle: Duration) -> Result<Spooled, Probl
     let mut spooling = spool.begin().await?;
     let mut chunks = body.into_data_stream();
     while let Some(chunk) = within(idle, chunks.next()).await? {
-        let chunk = chunk.map_err(|error| Problem::BadBody(format!("the body broke off: {error}")))?;
+        let chunk =
+            chunk.map_err(|error| Problem::BadBody(format!("the body broke off: {error}")))?;
         if let Err(error) = spooling.write(&chunk).await {
             discard(Body::from_stream(chunks)).await;
             return Err(error.into());
@@ -72,27 +86,42 @@ async fn raw(body: Body, spool: &Spool, idle: Duration) -> Result<Spooled, Probl
     Ok(spooling.finish().await?)
 }
 
-async fn multipart(request: Request, spool: &Spool, limit: u64, idle: Duration) -> Result<Spooled, Problem> {
+async fn multipart(
+    request: Request,
+    spool: &Spool,
+    limit: u64,
+    idle: Duration,
+) -> Result<Spooled, Problem> {
     let mut form = Multipart::from_request(request, &())
         .await
         .map_err(|error| Problem::BadBody(error.body_text()))?;
     let mut picture = None;
-    while let Some(mut field) = within(idle, form.next_field()).await?.map_err(|error| broken(&error, limit))? {
+    while let Some(mut field) = within(idle, form.next_field())
+        .await?
+        .map_err(|error| broken(&error, limit))?
+    {
         if field.name() != Some("file") {
             continue;
         }
         if picture.is_some() {
-            return Err(Problem::BadBody("the form has more than one part named \"file\"".to_owned()));
+            return Err(Problem::BadBody(
+                "the form has more than one part named \"file\"".to_owned(),
+            ));
         }
         let mut spooling = spool.begin().await?;
-        while let Some(chunk) = within(idle, field.chunk()).await?.map_err(|error| broken(&error, limit))? {
+        while let Some(chunk) = within(idle, field.chunk())
+            .await?
+            .map_err(|error| broken(&error, limit))?
+        {
             spooling.write(&chunk).await?;
         }
         picture = Some(spooling);
     }
     match picture {
         Some(spooling) => Ok(spooling.finish().await?),
-        None => Err(Problem::BadBody("the form has no part named \"file\"".to_owned())),
+        None => Err(Problem::BadBody(
+            "the form has no part named \"file\"".to_owned(),
+        )),
     }
 }
 
@@ -105,7 +134,9 @@ fn broken(error: &MultipartError, limit: u64) -> Problem {
 }
 
 async fn within<T>(idle: Duration, next: impl Future<Output = T>) -> Result<T, Problem> {
-    tokio::time::timeout(idle, next).await.map_err(|_| Problem::BodyStalled)
+    tokio::time::timeout(idle, next)
+        .await
+        .map_err(|_| Problem::BodyStalled)
 }
 
 async fn discard(body: Body) {

@@ -34,13 +34,16 @@ impl EntityTag {
             .iter()
             .filter_map(|value| value.to_str().ok())
             .flat_map(|value| value.split(','))
-            .map(|tag| tag.trim())
+            .map(str::trim)
             .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == self.0)
     }
 
     /// The part of `size` bytes that the request asks for. A range that is meant for another version is ignored.
     pub(super) fn wanted(&self, request: &HeaderMap, size: u64) -> Wanted {
-        if request.get(IF_RANGE).is_some_and(|tag| tag.as_bytes() != self.0.as_bytes()) {
+        if request
+            .get(IF_RANGE)
+            .is_some_and(|tag| tag.as_bytes() != self.0.as_bytes())
+        {
             return Wanted::Whole;
         }
         request
@@ -55,7 +58,10 @@ impl EntityTag {
         if let Ok(tag) = HeaderValue::try_from(&self.0) {
             headers.insert(ETAG, tag);
         }
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable"));
+        headers.insert(
+            CACHE_CONTROL,
+            HeaderValue::from_static("public, max-age=31536000, immutable"),
+        );
     }
 
     /// "You have it already."
@@ -67,7 +73,10 @@ impl EntityTag {
 }
 
 fn parse_range(value: &str, size: u64) -> Wanted {
-    let Some((first, last)) = value.strip_prefix("bytes=").and_then(|range| range.split_once('-')) else {
+    let Some((first, last)) = value
+        .strip_prefix("bytes=")
+        .and_then(|range| range.split_once('-'))
+    else {
         return Wanted::Whole;
     };
     let number = |text: &str| {
@@ -81,7 +90,11 @@ fn parse_range(value: &str, size: u64) -> Wanted {
         (None, Some(suffix)) if first.trim().is_empty() => size.saturating_sub(suffix)..size,
         _ => return Wanted::Whole,
     };
-    if range.is_empty() { Wanted::Nothing } else { Wanted::Part(range) }
+    if range.is_empty() {
+        Wanted::Nothing
+    } else {
+        Wanted::Part(range)
+    }
 }
 
 #[cfg(test)]
@@ -117,7 +130,10 @@ mod tests {
     fn a_known_tag_is_found_in_a_list_and_in_its_weak_form() {
         let tag = EntityTag::new("abc");
         let known = |value: &'static str| {
-            tag.is_known(&HeaderMap::from_iter([(IF_NONE_MATCH, HeaderValue::from_static(value))]))
+            tag.is_known(&HeaderMap::from_iter([(
+                IF_NONE_MATCH,
+                HeaderValue::from_static(value),
+            )]))
         };
         assert!(known("\"abc\"") && known("W/\"abc\"") && known("\"x\", \"abc\"") && known("*"));
         assert!(!known("\"ab\"") && !known("abc") && !known(""));

@@ -26,16 +26,56 @@ const RENDER: &str = "/v1/images/{id}/render";
 
 /// 500, 503 and 504 may come from every route: a defect, overload or a lost dependency, the deadline.
 pub(super) const TABLE: &[RouteSpec] = &[
-    RouteSpec { method: Method::POST, route: IMAGES, statuses: UPLOAD },
-    RouteSpec { method: Method::GET, route: IMAGES, statuses: LIST },
-    RouteSpec { method: Method::HEAD, route: IMAGES, statuses: LIST },
-    RouteSpec { method: Method::GET, route: IMAGE, statuses: METADATA },
-    RouteSpec { method: Method::HEAD, route: IMAGE, statuses: METADATA },
-    RouteSpec { method: Method::DELETE, route: IMAGE, statuses: DELETE },
-    RouteSpec { method: Method::GET, route: CONTENT, statuses: CONTENT_STATUSES },
-    RouteSpec { method: Method::HEAD, route: CONTENT, statuses: CONTENT_STATUSES },
-    RouteSpec { method: Method::GET, route: RENDER, statuses: RENDER_STATUSES },
-    RouteSpec { method: Method::HEAD, route: RENDER, statuses: RENDER_STATUSES },
+    RouteSpec {
+        method: Method::POST,
+        route: IMAGES,
+        statuses: UPLOAD,
+    },
+    RouteSpec {
+        method: Method::GET,
+        route: IMAGES,
+        statuses: LIST,
+    },
+    RouteSpec {
+        method: Method::HEAD,
+        route: IMAGES,
+        statuses: LIST,
+    },
+    RouteSpec {
+        method: Method::GET,
+        route: IMAGE,
+        statuses: METADATA,
+    },
+    RouteSpec {
+        method: Method::HEAD,
+        route: IMAGE,
+        statuses: METADATA,
+    },
+    RouteSpec {
+        method: Method::DELETE,
+        route: IMAGE,
+        statuses: DELETE,
+    },
+    RouteSpec {
+        method: Method::GET,
+        route: CONTENT,
+        statuses: CONTENT_STATUSES,
+    },
+    RouteSpec {
+        method: Method::HEAD,
+        route: CONTENT,
+        statuses: CONTENT_STATUSES,
+    },
+    RouteSpec {
+        method: Method::GET,
+        route: RENDER,
+        statuses: RENDER_STATUSES,
+    },
+    RouteSpec {
+        method: Method::HEAD,
+        route: RENDER,
+        statuses: RENDER_STATUSES,
+    },
 ];
 const UPLOAD: &[u16] = &[200, 201, 400, 408, 413, 415, 422, 500, 503, 504, 507];
 const LIST: &[u16] = &[200, 400, 500, 503, 504];

@@ -15,8 +15,16 @@ use crate::domain::{Job, JobId};
 const PATH: &str = "/v1/jobs/{id}";
 
 pub(super) const TABLE: &[RouteSpec] = &[
-    RouteSpec { method: Method::GET, route: PATH, statuses: STATUSES },
-    RouteSpec { method: Method::HEAD, route: PATH, statuses: STATUSES },
+    RouteSpec {
+        method: Method::GET,
+        route: PATH,
+        statuses: STATUSES,
+    },
+    RouteSpec {
+        method: Method::HEAD,
+        route: PATH,
+        statuses: STATUSES,
+    },
 ];
 const STATUSES: &[u16] = &[200, 400, 404, 500, 503, 504];
 
@@ -37,8 +45,15 @@ struct Document {
 
 async fn job(State(api): State<Api>, Id(id): Id<JobId>) -> Result<Json<Document>, Problem> {
     let job = api.catalog.job(id).await?;
-    let Job { id, work, state, attempts, created_at, updated_at, .. } =
-        job.ok_or_else(|| Problem::NotFound(format!("there is no job {id}")))?;
+    let Job {
+        id,
+        work,
+        state,
+        attempts,
+        created_at,
+        updated_at,
+        ..
+    } = job.ok_or_else(|| Problem::NotFound(format!("there is no job {id}")))?;
     Ok(Json(Document {
         id: id.to_string(),
         kind: work.kind(),

@@ -82,18 +82,62 @@ impl Problem {
             Self::BadParameter(_) => (S::BAD_REQUEST, "bad-parameter", "A parameter can't be used"),
             Self::BadBody(_) => (S::BAD_REQUEST, "bad-body", "The body can't be read"),
             Self::NotFound(_) => (S::NOT_FOUND, "not-found", "Not found"),
-            Self::MethodNotAllowed => (S::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed"),
-            Self::BodyStalled => (S::REQUEST_TIMEOUT, "body-stalled", "The body did not arrive"),
+            Self::MethodNotAllowed => (
+                S::METHOD_NOT_ALLOWED,
+                "method-not-allowed",
+                "Method not allowed",
+            ),
+            Self::BodyStalled => (
+                S::REQUEST_TIMEOUT,
+                "body-stalled",
+                "The body did not arrive",
+            ),
             Self::TooLarge { .. } => (S::PAYLOAD_TOO_LARGE, "too-large", "The body is too large"),
-            Self::UnsupportedMediaType(_) => (S::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Unsupported format"),
-            Self::RangeNotSatisfiable { .. } => (S::RANGE_NOT_SATISFIABLE, "range-not-satisfiable", "No such range"),
-            Self::Undecodable(_) => (S::UNPROCESSABLE_ENTITY, "undecodable", "The picture can't be decoded"),
-            Self::OverLimit(_) => (S::UNPROCESSABLE_ENTITY, "over-limit", "The picture is over a limit"),
-            Self::StoreUnavailable(_) => (S::SERVICE_UNAVAILABLE, "store-unavailable", "The object store is unavailable"),
-            Self::CatalogUnavailable(_) => (S::SERVICE_UNAVAILABLE, "catalog-unavailable", "The catalog is unavailable"),
-            Self::Overloaded => (S::SERVICE_UNAVAILABLE, "overloaded", "The service is overloaded"),
-            Self::DeadlineExceeded => (S::GATEWAY_TIMEOUT, "deadline-exceeded", "The answer took too long"),
-            Self::SpoolFull => (S::INSUFFICIENT_STORAGE, "spool-full", "There is no room for uploads"),
+            Self::UnsupportedMediaType(_) => (
+                S::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported-media-type",
+                "Unsupported format",
+            ),
+            Self::RangeNotSatisfiable { .. } => (
+                S::RANGE_NOT_SATISFIABLE,
+                "range-not-satisfiable",
+                "No such range",
+            ),
+            Self::Undecodable(_) => (
+                S::UNPROCESSABLE_ENTITY,
+                "undecodable",
+                "The picture can't be decoded",
+            ),
+            Self::OverLimit(_) => (
+                S::UNPROCESSABLE_ENTITY,
+                "over-limit",
+                "The picture is over a limit",
+            ),
+            Self::StoreUnavailable(_) => (
+                S::SERVICE_UNAVAILABLE,
+                "store-unavailable",
+                "The object store is unavailable",
+            ),
+            Self::CatalogUnavailable(_) => (
+                S::SERVICE_UNAVAILABLE,
+                "catalog-unavailable",
+                "The catalog is unavailable",
+            ),
+            Self::Overloaded => (
+                S::SERVICE_UNAVAILABLE,
+                "overloaded",
+                "The service is overloaded",
+            ),
+            Self::DeadlineExceeded => (
+                S::GATEWAY_TIMEOUT,
+                "deadline-exceeded",
+                "The answer took too long",
+            ),
+            Self::SpoolFull => (
+                S::INSUFFICIENT_STORAGE,
+                "spool-full",
+                "There is no room for uploads",
+            ),
             Self::Internal(_) => (S::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
         }
     }
@@ -111,12 +155,18 @@ impl Problem {
             Self::BodyStalled => "the body paused for too long; send it again".to_owned(),
             Self::TooLarge { limit } => format!("an upload may have at most {limit} bytes"),
             Self::RangeNotSatisfiable { size } => format!("the content has {size} bytes"),
-            Self::StoreUnavailable(_) => "pictures can't be read or stored now; metadata still can".to_owned(),
+            Self::StoreUnavailable(_) => {
+                "pictures can't be read or stored now; metadata still can".to_owned()
+            }
             Self::CatalogUnavailable(_) => "the catalog does not answer now".to_owned(),
-            Self::Overloaded => "there is more to do than the service can; try again soon".to_owned(),
+            Self::Overloaded => {
+                "there is more to do than the service can; try again soon".to_owned()
+            }
             Self::DeadlineExceeded => "the service gave up on this request".to_owned(),
             Self::SpoolFull => "other uploads take all the room; try again later".to_owned(),
-            Self::Internal(_) => "the service failed; the trace id tells its operators why".to_owned(),
+            Self::Internal(_) => {
+                "the service failed; the trace id tells its operators why".to_owned()
+            }
         }
     }
 
@@ -134,14 +184,17 @@ impl Problem {
     fn log(&self) {
         let dataset = "chitram.api";
         match self {
-            Self::StoreUnavailable(StoreError::CircuitOpen(_) | StoreError::Overloaded(_)) | Self::Overloaded => {}
+            Self::StoreUnavailable(StoreError::CircuitOpen(_) | StoreError::Overloaded(_))
+            | Self::Overloaded => {}
             Self::StoreUnavailable(error) => {
                 tracing::warn!(event.dataset = dataset, error.r#type = error.error_type(), error.message = %error, "store unavailable");
             }
             Self::CatalogUnavailable(error) => {
                 tracing::warn!(event.dataset = dataset, error.r#type = error.error_type(), error.message = %error, "catalog unavailable");
             }
-            Self::DeadlineExceeded => tracing::warn!(event.dataset = dataset, "request deadline exceeded"),
+            Self::DeadlineExceeded => {
+                tracing::warn!(event.dataset = dataset, "request deadline exceeded");
+            }
             Self::SpoolFull => tracing::warn!(event.dataset = dataset, "upload spool full"),
             Self::Internal(cause) => {
                 tracing::error!(event.dataset = dataset, error.r#type = "internal", error.message = %cause, "request failed");
@@ -184,7 +237,11 @@ impl IntoResponse for Problem {
 }
 
 /// The boundary: writes the document of a problem and logs its cause.
-pub async fn finish(trace_id: Option<Extension<TraceId>>, request: Request, next: Next) -> Response {
+pub async fn finish(
+    trace_id: Option<Extension<TraceId>>,
+    request: Request,
+    next: Next,
+) -> Response {
     let mut response = next.run(request).await;
     let Some(problem) = response.extensions_mut().remove::<Arc<Problem>>() else {
         return response;
@@ -194,7 +251,10 @@ pub async fn finish(trace_id: Option<Extension<TraceId>>, request: Request, next
     *response.body_mut() = Body::from(problem.document(trace_id));
     let headers = response.headers_mut();
     headers.remove(axum::http::header::CONTENT_LENGTH);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/problem+json"),
+    );
     response
 }
 

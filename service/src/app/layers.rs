@@ -22,7 +22,11 @@ use crate::telemetry::{self, Shed};
 pub(super) struct Deadline(pub(super) Duration);
 
 /// Gives up on a request whose answer does not begin in time. Its work is dropped with it.
-pub(super) async fn deadline(State(Deadline(limit)): State<Deadline>, request: Request, next: Next) -> Response {
+pub(super) async fn deadline(
+    State(Deadline(limit)): State<Deadline>,
+    request: Request,
+    next: Next,
+) -> Response {
     timeout(limit, next.run(request))
         .await
         .unwrap_or_else(|_| Problem::DeadlineExceeded.into_response())
@@ -37,12 +41,19 @@ pub(super) struct InFlight {
 
 impl InFlight {
     pub(super) fn new(limit: usize, registry: &Registry) -> Self {
-        Self { places: Arc::new(Semaphore::new(limit)), shed: telemetry::shed(registry, Shed::InFlight) }
+        Self {
+            places: Arc::new(Semaphore::new(limit)),
+            shed: telemetry::shed(registry, Shed::InFlight),
+        }
     }
 }
 
 /// Sheds a request over the bound at once: to queue it would only make all of them late.
-pub(super) async fn in_flight(State(bound): State<InFlight>, request: Request, next: Next) -> Response {
+pub(super) async fn in_flight(
+    State(bound): State<InFlight>,
+    request: Request,
+    next: Next,
+) -> Response {
     let Ok(_place) = bound.places.try_acquire() else {
         bound.shed.inc();
         return Problem::Overloaded.into_response();
@@ -60,6 +71,9 @@ pub(super) async fn security_headers(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; sandbox"));
+    headers.insert(
+        CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; sandbox"),
+    );
     response
 }

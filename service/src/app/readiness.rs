@@ -37,7 +37,12 @@ struct Known {
 
 impl Dependencies {
     pub(super) fn new(catalog: Arc<dyn Catalog>, store: Store) -> Self {
-        Self(Arc::new(Inner { catalog, store, stopping: AtomicBool::new(false), known: Mutex::new(None) }))
+        Self(Arc::new(Inner {
+            catalog,
+            store,
+            stopping: AtomicBool::new(false),
+            known: Mutex::new(None),
+        }))
     }
 
     /// From now on the service is not ready: whoever sends it requests should stop.
@@ -57,9 +62,18 @@ impl Dependencies {
             ready: catalog.is_ok() && running.is_ok(),
             degraded: store.is_err(),
             checks: vec![
-                Check { name: "catalog", result: catalog },
-                Check { name: store::NAME, result: store },
-                Check { name: "running", result: running },
+                Check {
+                    name: "catalog",
+                    result: catalog,
+                },
+                Check {
+                    name: store::NAME,
+                    result: store,
+                },
+                Check {
+                    name: "running",
+                    result: running,
+                },
             ],
         }
     }
@@ -72,7 +86,8 @@ impl Dependencies {
         {
             return answers.clone();
         }
-        let (catalog, store) = tokio::join!(within(self.0.catalog.ping()), within(self.0.store.ping()));
+        let (catalog, store) =
+            tokio::join!(within(self.0.catalog.ping()), within(self.0.store.ping()));
         let answers = Known { catalog, store };
         *known = Some((Instant::now(), answers.clone()));
         answers

@@ -96,12 +96,20 @@ pub struct Sources {
 impl Sources {
     /// The given environment, and nothing else yet.
     pub fn new(environment: impl IntoIterator<Item = (String, String)>) -> Self {
-        Self { environment: environment.into_iter().collect(), ..Self::default() }
+        Self {
+            environment: environment.into_iter().collect(),
+            ..Self::default()
+        }
     }
 
     /// Adds a flag of the command line: `flag` sets the setting `name`.
     #[must_use]
-    pub fn with_flag(mut self, name: &'static str, flag: &'static str, value: Option<String>) -> Self {
+    pub fn with_flag(
+        mut self,
+        name: &'static str,
+        flag: &'static str,
+        value: Option<String>,
+    ) -> Self {
         if let Some(value) = value {
             self.flags.insert(name, (flag, value));
         }
@@ -110,25 +118,43 @@ impl Sources {
 
     /// Adds a configuration file. Keys that it does not know are refused: most are misspelt.
     pub fn with_file(mut self, path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| ConfigError(format!("{}: the file can't be read: {error}", path.display())))?;
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            ConfigError(format!(
+                "{}: the file can't be read: {error}",
+                path.display()
+            ))
+        })?;
         let refused = |offset: usize, reason: &str| {
-            ConfigError(format!("{}:{}: {reason}", path.display(), line_of(&text, offset)))
+            ConfigError(format!(
+                "{}:{}: {reason}",
+                path.display(),
+                line_of(&text, offset)
+            ))
         };
         let document = DeTable::parse(&text)
             .map_err(|error| refused(error.span().map_or(0, |span| span.start), error.message()))?;
         for (section, table) in document.get_ref() {
             let DeValue::Table(table) = table.get_ref() else {
-                return Err(refused(section.span().start, &format!("{:?} is not a section", section.get_ref())));
+                return Err(refused(
+                    section.span().start,
+                    &format!("{:?} is not a section", section.get_ref()),
+                ));
             };
             for (key, value) in table {
                 let name = format!("{}.{}", section.get_ref(), key.get_ref());
                 let offset = key.span().start;
                 if !SETTINGS.iter().any(|(known, _)| *known == name) {
-                    return Err(refused(offset, &format!("there is no setting {name:?}; `chitram config` lists all")));
+                    return Err(refused(
+                        offset,
+                        &format!("there is no setting {name:?}; `chitram config` lists all"),
+                    ));
                 }
-                let text_of = scalar(value.get_ref())
-                    .ok_or_else(|| refused(offset, &format!("{name} must be a text, a number or a switch")))?;
+                let text_of = scalar(value.get_ref()).ok_or_else(|| {
+                    refused(
+                        offset,
+                        &format!("{name} must be a text, a number or a switch"),
+                    )
+                })?;
                 let origin = Origin::File(path.to_owned(), line_of(&text, offset));
                 self.file.insert(name, (text_of, origin));
             }
@@ -148,7 +174,9 @@ impl Sources {
         default: &str,
         parse: impl FnOnce(&str) -> Result<T, String>,
     ) -> Result<T, ConfigError> {
-        let (text, origin) = self.find(name).unwrap_or_else(|| (default.to_owned(), Origin::Default));
+        let (text, origin) = self
+            .find(name)
+            .unwrap_or_else(|| (default.to_owned(), Origin::Default));
         let value = parse(&text).map_err(|reason| refuse(&origin, name, &text, &reason))?;
         self.record(name, Some(text), origin);
         Ok(value)
@@ -162,8 +190,11 @@ impl Sources {
         parse: impl FnOnce(&str) -> Result<T, String>,
         show: impl FnOnce(&T) -> String,
     ) -> Result<T, ConfigError> {
-        let (text, origin) = self.find(name).unwrap_or_else(|| (default.to_owned(), Origin::Default));
-        let value = parse(&text).map_err(|reason| ConfigError(format!("{}: {reason}", place(&origin, name))))?;
+        let (text, origin) = self
+            .find(name)
+            .unwrap_or_else(|| (default.to_owned(), Origin::Default));
+        let value = parse(&text)
+            .map_err(|reason| ConfigError(format!("{}: {reason}", place(&origin, name))))?;
         self.record(name, Some(show(&value)), origin);
         Ok(value)
     }
@@ -184,17 +215,17 @@ impl Sources {
     }
 
     /// Takes a secret that may be unset; it is never shown.
-    pub(super) fn get_secret(&mut self, name: &'static str) -> Result<Option<SecretString>, ConfigError> {
+    pub(super) fn get_secret(&mut self, name: &'static str) -> Option<SecretString> {
         let Some((text, origin)) = self.find(name) else {
             self.record(name, None, Origin::Default);
-            return Ok(None);
+            return None;
         };
         self.record(name, Some("(hidden)".to_owned()), origin);
-        Ok(Some(text.into()))
+        Some(text.into())
     }
 
     /// The error for a setting that another one needs.
-    pub(super) fn missing(&self, name: &'static str, reason: &str) -> ConfigError {
+    pub(super) fn missing(name: &str, reason: &str) -> ConfigError {
         ConfigError(format!("{}: it is not set, and {reason}", variable(name)))
     }
 
@@ -205,18 +236,28 @@ impl Sources {
         }
         let variable = variable(name);
         match self.environment.get(variable) {
-            Some(value) if !value.is_empty() => Some((value.clone(), Origin::Environment(variable))),
+            Some(value) if !value.is_empty() => {
+                Some((value.clone(), Origin::Environment(variable)))
+            }
             _ => self.file.get(name).cloned(),
         }
     }
 
     fn record(&mut self, name: &'static str, shown: Option<String>, origin: Origin) {
-        self.resolved.push(Resolved { name, variable: variable(name), shown, origin });
+        self.resolved.push(Resolved {
+            name,
+            variable: variable(name),
+            shown,
+            origin,
+        });
     }
 }
 
 fn variable(name: &str) -> &'static str {
-    SETTINGS.iter().find(|(known, _)| *known == name).map_or("", |(_, variable)| variable)
+    SETTINGS
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map_or("", |(_, variable)| variable)
 }
 
 fn place(origin: &Origin, name: &str) -> String {
@@ -228,7 +269,10 @@ fn place(origin: &Origin, name: &str) -> String {
 }
 
 fn refuse(origin: &Origin, name: &str, text: &str, reason: &str) -> ConfigError {
-    ConfigError(format!("{}: {text:?} can't be used: {reason}", place(origin, name)))
+    ConfigError(format!(
+        "{}: {text:?} can't be used: {reason}",
+        place(origin, name)
+    ))
 }
 
 fn scalar(value: &DeValue<'_>) -> Option<String> {
@@ -242,5 +286,9 @@ fn scalar(value: &DeValue<'_>) -> Option<String> {
 }
 
 fn line_of(text: &str, offset: usize) -> usize {
-    text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
+    text.bytes()
+        .take(offset)
+        .filter(|byte| *byte == b'\n')
+        .count()
+        + 1
 }

@@ -54,7 +54,8 @@ impl S3Config {
             None => format!("s3.{}.amazonaws.com", self.region),
             Some(url) => {
                 let host = url.host_str().unwrap_or_default();
-                url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+                url.port()
+                    .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
             }
         }
     }
@@ -79,17 +80,32 @@ impl StoreConfig {
         let endpoint = sources.get_optional("store.endpoint", http_url)?;
         let region = sources.get("store.region", "us-east-1", read)?;
         let access_key = sources.get_optional("store.access_key", read)?;
-        let secret_key = sources.get_secret("store.secret_key")?;
+        let secret_key = sources.get_secret("store.secret_key");
         let credentials = match (access_key, secret_key) {
             (Some(access), Some(secret)) => Some((access, secret)),
             (None, None) => None,
-            (Some(_), None) => return Err(sources.missing("store.secret_key", "an access key is given without it")),
-            (None, Some(_)) => return Err(sources.missing("store.access_key", "a secret key is given without it")),
+            (Some(_), None) => {
+                return Err(Sources::missing(
+                    "store.secret_key",
+                    "an access key is given without it",
+                ));
+            }
+            (None, Some(_)) => {
+                return Err(Sources::missing(
+                    "store.access_key",
+                    "a secret key is given without it",
+                ));
+            }
         };
         Ok(Self {
             location: match url {
                 StoreUrl::Folder(folder) => StoreLocation::Folder(folder),
-                StoreUrl::Bucket(bucket) => StoreLocation::S3(S3Config { bucket, endpoint, region, credentials }),
+                StoreUrl::Bucket(bucket) => StoreLocation::S3(S3Config {
+                    bucket,
+                    endpoint,
+                    region,
+                    credentials,
+                }),
             },
             deadline: sources.get("store.deadline", "1s", duration_or_off)?,
             idle_timeout: sources.get("store.idle_timeout", "2s", duration_or_off)?,
@@ -103,10 +119,19 @@ fn store_url(text: &str) -> Result<StoreUrl, String> {
     let expected = || "it is neither file:FOLDER nor s3://BUCKET".to_owned();
     if let Some(folder) = text.strip_prefix("file:") {
         let folder = folder.strip_prefix("//").unwrap_or(folder);
-        return if folder.is_empty() { Err(expected()) } else { Ok(StoreUrl::Folder(PathBuf::from(folder))) };
+        return if folder.is_empty() {
+            Err(expected())
+        } else {
+            Ok(StoreUrl::Folder(PathBuf::from(folder)))
+        };
     }
-    match text.strip_prefix("s3://").map(|bucket| bucket.trim_end_matches('/')) {
-        Some(bucket) if !bucket.is_empty() && !bucket.contains('/') => Ok(StoreUrl::Bucket(bucket.to_owned())),
+    match text
+        .strip_prefix("s3://")
+        .map(|bucket| bucket.trim_end_matches('/'))
+    {
+        Some(bucket) if !bucket.is_empty() && !bucket.contains('/') => {
+            Ok(StoreUrl::Bucket(bucket.to_owned()))
+        }
         _ => Err(expected()),
     }
 }

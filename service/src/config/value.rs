@@ -50,12 +50,17 @@ pub(super) fn duration_or_off(text: &str) -> Result<Option<Duration>, String> {
     if text == "off" {
         return Ok(None);
     }
-    duration(text).map(Some).map_err(|reason| format!("{reason}, and not off"))
+    duration(text)
+        .map(Some)
+        .map_err(|reason| format!("{reason}, and not off"))
 }
 
 /// A size in bytes above zero, plain or with kB, MB, GB, KiB, MiB or GiB.
 pub(super) fn bytes(text: &str) -> Result<u64, String> {
-    let digits = text.len() - text.trim_start_matches(|digit: char| digit.is_ascii_digit()).len();
+    let digits = text.len()
+        - text
+            .trim_start_matches(|digit: char| digit.is_ascii_digit())
+            .len();
     let (number, unit) = text.split_at(digits);
     let factor = match unit.trim() {
         "" | "B" => Some(1),
@@ -90,10 +95,23 @@ mod tests {
 
     #[test]
     fn sizes_have_units() {
-        for (text, expected) in [("1", 1), ("25MB", 25_000_000), ("256MiB", 268_435_456), ("4 KiB", 4096)] {
+        for (text, expected) in [
+            ("1", 1),
+            ("25MB", 25_000_000),
+            ("256MiB", 268_435_456),
+            ("4 KiB", 4096),
+        ] {
             assert_eq!(bytes(text), Ok(expected), "{text}");
         }
-        for text in ["", "0", "MB", "-1", "1.5MB", "1 parsec", "99999999999999GiB"] {
+        for text in [
+            "",
+            "0",
+            "MB",
+            "-1",
+            "1.5MB",
+            "1 parsec",
+            "99999999999999GiB",
+        ] {
             assert!(bytes(text).is_err(), "{text}");
         }
     }

@@ -82,7 +82,10 @@ impl Admission {
             self.metrics.shed.inc();
             return Err(RenderError::Busy);
         }
-        Ok(Waiting { count: &self.waiting, _gauge: self.metrics.waiting.guard() })
+        Ok(Waiting {
+            count: &self.waiting,
+            _gauge: self.metrics.waiting.guard(),
+        })
     }
 }
 
@@ -108,12 +111,79 @@ impl DecodedBytes {
     fn reserve(metrics: &Arc<CpuMetrics>, bytes: u64) -> Self {
         let bytes = bytes as f64;
         metrics.decoded_bytes.add(bytes);
-        Self { metrics: Arc::clone(metrics), bytes }
+        Self {
+            metrics: Arc::clone(metrics),
+            bytes,
+        }
     }
 }
 
 impl Drop for DecodedBytes {
     fn drop(&mut self) {
         self.metrics.decoded_bytes.sub(self.bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use observability::Registry;
+    use observability::testing::{Scrape, service};
+
+    use super::*;
+
+    fn admission(threads: usize, queue: usize) -> (Admission, Registry) {
+        let registry = Registry::new(&service());
+        let config = RenderConfig {
+            threads,
+            decoded_bytes: 1 << 20,
+            wait: Duration::from_secs(2),
+            queue,
+        };
+        let metrics = CpuMetrics::new(&registry, threads, config.decoded_bytes);
+        (Admission::new(&config, Arc::new(metrics)), registry)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waiting_ends_after_its_bound_and_is_counted() {
+        let (admission, registry) = admission(1, 8);
+        let _held = admission.admit(0).await.expect("a free thread");
+        assert!(matches!(admission.admit(0).await, Err(RenderError::Busy)));
+        let scrape = Scrape::parse(&registry.render());
+        assert_eq!(
+            scrape.value("chitram_shed_total", &[("reason", "cpu")]),
+            Some(1.0)
+        );
+        assert_eq!(scrape.value("chitram_cpu_permits_in_use", &[]), Some(1.0));
+        assert_eq!(scrape.value("chitram_cpu_permits_waiting", &[]), Some(0.0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn decoded_bytes_are_a_bound_of_their_own_and_one_large_picture_still_gets_in() {
+        let (admission, registry) = admission(8, 8);
+        let held = admission.admit(1 << 40).await.expect("all of the budget");
+        let scrape = Scrape::parse(&registry.render());
+        assert_eq!(
+            scrape.value("chitram_decoded_bytes_in_use", &[]),
+            Some(f64::from(1 << 20))
+        );
+        assert!(matches!(admission.admit(1).await, Err(RenderError::Busy)));
+        drop(held);
+        assert!(admission.admit(1).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_full_queue_refuses_at_once_and_a_caller_that_leaves_frees_its_place() {
+        let (admission, _) = admission(1, 1);
+        let _held = admission.admit(0).await.expect("a free thread");
+        let waiting = admission.admit(0);
+        tokio::pin!(waiting);
+        assert!(futures::poll!(&mut waiting).is_pending());
+        let began = tokio::time::Instant::now();
+        assert!(matches!(admission.admit(0).await, Err(RenderError::Busy)));
+        assert!(began.elapsed().is_zero());
+        waiting.set(admission.admit(0));
+        assert!(futures::poll!(&mut waiting).is_pending());
     }
 }

@@ -41,7 +41,9 @@ impl Pool {
         self.0
             .send(Box::new(task))
             .map_err(|_| RenderError::Lost("no thread is left"))?;
-        answered.await.map_err(|_| RenderError::Lost("its thread is gone"))
+        answered
+            .await
+            .map_err(|_| RenderError::Lost("its thread is gone"))
     }
 }
 

@@ -208,7 +208,10 @@ impl Inner {
         let now = Instant::now();
         core.outcomes.push_back((now, good));
         while core.outcomes.len() > policy.window
-            || core.outcomes.front().is_some_and(|(at, _)| now - *at > policy.memory)
+            || core
+                .outcomes
+                .front()
+                .is_some_and(|(at, _)| now - *at > policy.memory)
         {
             core.outcomes.pop_front();
         }
@@ -270,3 +273,6 @@ impl Drop for Admission {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

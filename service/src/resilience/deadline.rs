@@ -94,7 +94,7 @@ mod tests {
         let due = Deadline::new(None).start(Duration::ZERO);
         let answer: Result<u8, Overdue> = due
             .run(async {
-                tokio::time::sleep(Duration::from_secs(3600)).await;
+                tokio::time::sleep(Duration::from_hours(1)).await;
                 Ok(7)
             })
             .await;

@@ -70,5 +70,40 @@ impl Retry {
 
 /// A poisoned lock only means that another thread panicked between two simple statements; the value is still good.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use observability::Registry;
+
+    use super::*;
+    use crate::telemetry::StoreMetrics;
+
+    #[tokio::test(start_paused = true)]
+    async fn retries_stay_a_tenth_of_the_calls_and_only_worthwhile_ones_are_made() {
+        let registry = Registry::new(&observability::testing::service());
+        let retry = Retry::new(StoreMetrics::new(&registry, "store", 1).retries);
+        let attempts = AtomicU32::new(0);
+        let attempt = || async {
+            attempts.fetch_add(1, Ordering::Relaxed);
+            Err::<(), _>("failed")
+        };
+        for _ in 0..100 {
+            assert_eq!(retry.run(attempt, |_, _| false).await, Err("failed"));
+        }
+        assert_eq!(attempts.swap(0, Ordering::Relaxed), 100);
+        for _ in 0..1000 {
+            assert_eq!(retry.run(attempt, |_, _| true).await, Err("failed"));
+        }
+        let attempts = attempts.into_inner();
+        assert!(
+            (1100..=1111).contains(&attempts),
+            "a purse of 10 and a tenth of 1000: {attempts}"
+        );
+    }
 }

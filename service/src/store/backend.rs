@@ -21,7 +21,10 @@ const POOL_SIZE: usize = 64;
 pub(super) fn open(location: &StoreLocation) -> Result<Arc<dyn ObjectStore>, OpenError> {
     match location {
         StoreLocation::Folder(folder) => {
-            let failed = |source| OpenError::Folder { folder: folder.display().to_string(), source };
+            let failed = |source| OpenError::Folder {
+                folder: folder.display().to_string(),
+                source,
+            };
             std::fs::create_dir_all(folder).map_err(failed)?;
             let store = LocalFileSystem::new_with_prefix(folder)
                 .map_err(|error| failed(std::io::Error::other(error)))?;
@@ -58,7 +61,7 @@ fn s3_builder(s3: &S3Config) -> AmazonS3Builder {
     builder
 }
 
-/// Dials the store with TCP_NODELAY (without it a GET waits 40 ms for a delayed acknowledgement) and directly: a proxy
+/// Dials the store with `TCP_NODELAY` (without it a GET waits 40 ms for a delayed acknowledgement) and directly: a proxy
 /// named by the environment is meant for the web, not for the store beside us.
 #[derive(Debug)]
 struct Connector;

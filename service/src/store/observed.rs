@@ -58,7 +58,15 @@ pub(super) struct Observed {
 }
 
 /// How a call that was made can end badly: what the store did, and `cancelled` when the caller left first.
-const FAILURES: [&str; 7] = ["not_found", "connect", "io", "server", "timeout", "refused", "cancelled"];
+const FAILURES: [&str; 7] = [
+    "not_found",
+    "connect",
+    "io",
+    "server",
+    "timeout",
+    "refused",
+    "cancelled",
+];
 
 impl Observed {
     pub(super) fn new(registry: &Registry, address: &str) -> Self {
@@ -76,10 +84,16 @@ impl Observed {
                     ("error_type", failure.unwrap_or_default()),
                     ("server_address", address),
                 ];
-                ((operation, failure), registry.histogram(&CLIENT_DURATION, &labels))
+                (
+                    (operation, failure),
+                    registry.histogram(&CLIENT_DURATION, &labels),
+                )
             })
         });
-        Self { address: address.to_owned(), durations: durations.collect() }
+        Self {
+            address: address.to_owned(),
+            durations: durations.collect(),
+        }
     }
 
     pub(super) async fn run<T>(

@@ -1,5 +1,8 @@
 //! The service from outside: a whole app in this process on free ports, or the binary as a child.
-#![allow(unreachable_pub, reason = "nothing in a test binary can be reached from outside")]
+#![allow(
+    unreachable_pub,
+    reason = "nothing in a test binary can be reached from outside"
+)]
 
 mod catalog;
 mod content;
@@ -11,5 +14,6 @@ mod process;
 mod race;
 mod render;
 mod signals;
+mod sockets;
 mod support;
 mod upload;

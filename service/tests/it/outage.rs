@@ -14,13 +14,19 @@ const TRANSITIONS: &str = "chitram_circuit_transitions_total";
 const CALLS: &str = "http_client_request_duration_seconds_count";
 
 async fn is(service: &Service, state: &str) -> bool {
-    service.metric(STATE, &[("dependency", "store"), ("state", state)]).await == 1.0
+    service
+        .count(STATE, &[("dependency", "store"), ("state", state)])
+        .await
+        == 1
 }
 
 async fn with_picture(store: &FakeStore, settings: &[(&str, &str)]) -> (Service, Vec<u8>, String) {
     let service = store.service(settings).await;
     let picture = pictures::jpeg(1, 400);
-    let id = service.uploaded(picture.clone()).await["id"].as_str().expect("an id").to_owned();
+    let id = service.uploaded(picture.clone()).await["id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
     (service, picture, format!("/v1/images/{id}/content"))
 }
 
@@ -29,7 +35,11 @@ fn assert_store_unavailable(answer: &Answer) {
     answer.assert_problem(503, "store-unavailable");
     let seconds: u64 = answer.header("retry-after").parse().expect("seconds");
     assert!((1..=5).contains(&seconds), "{seconds}");
-    assert!(!answer.text().contains("127.0.0.1"), "a cause was sent: {}", answer.text());
+    assert!(
+        !answer.text().contains("127.0.0.1"),
+        "a cause was sent: {}",
+        answer.text()
+    );
 }
 
 /// Asks until the circuit is in this state.
@@ -44,24 +54,51 @@ async fn ask_until(service: &Service, path: &str, state: &str) {
 
 #[tokio::test]
 async fn a_refused_store_costs_content_and_uploads_a_503_and_the_rest_nothing() {
-    let closed = TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("bound");
+    let closed = TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port")
+        .local_addr()
+        .expect("bound");
     let endpoint = format!("http://{closed}");
-    let service = Service::start(&[("CHITRAM_STORE_URL", "s3://test"), ("CHITRAM_STORE_ENDPOINT", &endpoint),
-        ("CHITRAM_STORE_ACCESS_KEY", "key"), ("CHITRAM_STORE_SECRET_KEY", "secret")]).await;
+    let service = Service::start(&[
+        ("CHITRAM_STORE_URL", "s3://test"),
+        ("CHITRAM_STORE_ENDPOINT", &endpoint),
+        ("CHITRAM_STORE_ACCESS_KEY", "key"),
+        ("CHITRAM_STORE_SECRET_KEY", "secret"),
+    ])
+    .await;
 
     let picture = pictures::png(1, 40, 40, false);
     for _ in 0..12 {
         assert_store_unavailable(&service.upload(picture.clone()).await);
     }
-    assert_eq!(send(service.get("/v1/images")).await.json()["images"], serde_json::json!([]));
+    assert_eq!(
+        send(service.get("/v1/images")).await.json()["images"],
+        serde_json::json!([])
+    );
     let ready = service.admin("/ready").await;
     assert_eq!(ready.status, 200, "degraded, not down: {}", ready.text());
 
     assert!(is(&service, "open").await);
-    let refused = service.metric(CALLS, &[("http_request_method", "PUT"), ("error_type", "connect")]).await;
-    assert!(refused >= 5.0, "{refused}");
-    assert!(service.metric("chitram_shed_total", &[("reason", "circuit_open")]).await >= 1.0);
-    assert!(service.metric("chitram_retries_total", &[("dependency", "store")]).await >= 1.0);
+    let refused = service
+        .count(
+            CALLS,
+            &[("http_request_method", "PUT"), ("error_type", "connect")],
+        )
+        .await;
+    assert!(refused >= 5, "{refused}");
+    assert!(
+        service
+            .count("chitram_shed_total", &[("reason", "circuit_open")])
+            .await
+            >= 1
+    );
+    assert!(
+        service
+            .count("chitram_retries_total", &[("dependency", "store")])
+            .await
+            >= 1
+    );
     service.stop().await;
 }
 
@@ -74,18 +111,35 @@ async fn a_black_hole_opens_the_circuit_and_is_forgotten_after_it_ends() {
     assert!(warm.all(async |answer| answer.status == 200).await);
 
     store.behave(Behaviour::Silent);
-    let onset = Instant::now();
-    let asked = load(&service, &path, Duration::from_secs(4)).await;
-    let opened_late = asked.iter().filter(|(due, _)| *due >= Duration::from_secs(2));
-    let (quick, slow): (Vec<_>, Vec<_>) = opened_late.partition(|(_, answer)| answer.took < Duration::from_millis(250));
-    for (_, answer) in &asked {
+    for (_, answer) in load(&service, &path, Duration::from_secs(2)).await {
+        assert_store_unavailable(&answer);
+    }
+    assert!(
+        service.count(TRANSITIONS, &[("state", "open")]).await >= 1,
+        "still not open 2 s after the onset"
+    );
+
+    let asked_before = store.calls();
+    let answers = load(&service, &path, Duration::from_secs(2)).await;
+    for (_, answer) in &answers {
         assert_store_unavailable(answer);
     }
-    assert!(quick.len() > 10 * slow.len(), "{} at once, {} late, {:?}", quick.len(), slow.len(), onset.elapsed());
+    let probes = store.calls() - asked_before;
+    assert!(probes <= 5, "an open circuit let {probes} calls through");
+    // On a machine with nothing else to do it is all but the probes; the demo measures that.
+    let at_once = answers
+        .iter()
+        .filter(|(_, answer)| answer.took < Duration::from_millis(250))
+        .count();
+    assert!(
+        at_once > answers.len() / 2,
+        "{at_once} of {} at once",
+        answers.len()
+    );
     assert_eq!(send(service.get("/v1/images")).await.status, 200);
     assert_store_unavailable(&service.upload(pictures::png(2, 30, 30, false)).await);
     let timeouts = [("http_request_method", "GET"), ("error_type", "timeout")];
-    assert!(service.metric(CALLS, &timeouts).await >= 5.0);
+    assert!(service.count(CALLS, &timeouts).await >= 5);
 
     store.behave(Behaviour::Healthy);
     let lifted = Instant::now();
@@ -94,10 +148,18 @@ async fn a_black_hole_opens_the_circuit_and_is_forgotten_after_it_ends() {
         answer.status == 200 && answer.body == picture
     })
     .await;
-    assert!(lifted.elapsed() < Duration::from_secs(10), "{:?}", lifted.elapsed());
+    assert!(
+        lifted.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        lifted.elapsed()
+    );
     until("closed", async || is(&service, "closed").await).await;
     let list = send(service.get("/v1/images")).await.json();
-    assert_eq!(list["images"].as_array().map(Vec::len), Some(1), "no row without an object");
+    assert_eq!(
+        list["images"].as_array().map(Vec::len),
+        Some(1),
+        "no row without an object"
+    );
     service.stop().await;
 }
 
@@ -125,7 +187,7 @@ async fn a_store_that_is_slow_within_the_deadline_answers_and_keeps_its_circuit_
         assert!(answer.took >= Duration::from_millis(400));
     }
     assert!(is(&service, "closed").await);
-    assert_eq!(service.metric(TRANSITIONS, &[("state", "open")]).await, 0.0);
+    assert_eq!(service.count(TRANSITIONS, &[("state", "open")]).await, 0);
     service.stop().await;
 }
 
@@ -152,16 +214,25 @@ async fn a_failing_store_is_asked_once_more_within_the_budget_and_then_left_alon
     // A purse of 10, and a tenth of the calls.
     let calls = store.calls() - before;
     assert!((105..=121).contains(&calls), "{calls}");
-    let retries = service.metric("chitram_retries_total", &[("dependency", "store")]).await;
-    assert_eq!(retries as u64, calls - 100);
-    assert_eq!(service.metric(CALLS, &[("error_type", "server")]).await as u64, calls);
+    let retries = service
+        .count("chitram_retries_total", &[("dependency", "store")])
+        .await;
+    assert_eq!(retries, calls - 100);
+    assert_eq!(
+        service.count(CALLS, &[("error_type", "server")]).await,
+        calls
+    );
     service.stop().await;
 }
 
 #[tokio::test]
 async fn without_breaker_and_deadline_the_store_is_waited_for() {
     let store = FakeStore::start().await;
-    let off = [("CHITRAM_STORE_BREAKER", "off"), ("CHITRAM_STORE_DEADLINE", "off"), ("CHITRAM_REQUEST_DEADLINE", "2s")];
+    let off = [
+        ("CHITRAM_STORE_BREAKER", "off"),
+        ("CHITRAM_STORE_DEADLINE", "off"),
+        ("CHITRAM_REQUEST_DEADLINE", "2s"),
+    ];
     let (service, _, path) = with_picture(&store, &off).await;
     store.behave(Behaviour::Silent);
     let asked: FuturesUnordered<_> = (0..30).map(|_| send(service.get(&path))).collect();
@@ -176,13 +247,18 @@ async fn without_breaker_and_deadline_the_store_is_waited_for() {
 #[tokio::test]
 async fn a_body_that_stalls_is_cut_off_and_never_passes_for_whole() {
     let store = FakeStore::start().await;
-    let (service, picture, path) = with_picture(&store, &[("CHITRAM_STORE_IDLE_TIMEOUT", "200ms")]).await;
+    let (service, picture, path) =
+        with_picture(&store, &[("CHITRAM_STORE_IDLE_TIMEOUT", "200ms")]).await;
     store.behave(Behaviour::Stalling);
     let response = service.get(&path).send().await.expect("a head");
     assert_eq!(response.content_length(), Some(picture.len() as u64));
-    let body = tokio::time::timeout(PATIENCE, response.bytes()).await.expect("an end");
+    let body = tokio::time::timeout(PATIENCE, response.bytes())
+        .await
+        .expect("an end");
     assert!(body.is_err(), "half a picture passed for a whole one");
-    send(service.get(&path.replace("/content", "/render?preset=thumb"))).await.assert_problem(503, "store-unavailable");
+    send(service.get(&path.replace("/content", "/render?preset=thumb")))
+        .await
+        .assert_problem(503, "store-unavailable");
     service.stop().await;
 }
 
@@ -192,12 +268,25 @@ async fn more_calls_than_the_bulkhead_holds_are_refused_at_once() {
     let (service, _, path) = with_picture(&store, &[("CHITRAM_STORE_CONCURRENCY", "3")]).await;
     store.behave(Behaviour::Slow(Duration::from_millis(500)));
     let asked: FuturesUnordered<_> = (0..12).map(|_| send(service.get(&path))).collect();
-    let (good, bad): (Vec<_>, Vec<_>) =
-        asked.collect::<Vec<_>>().await.into_iter().partition(|answer| answer.status == 200);
+    let (good, bad): (Vec<_>, Vec<_>) = asked
+        .collect::<Vec<_>>()
+        .await
+        .into_iter()
+        .partition(|answer| answer.status == 200);
     assert!(good.len() >= 3 && !bad.is_empty(), "{} good", good.len());
     bad.iter().for_each(assert_store_unavailable);
-    assert_eq!(service.metric("chitram_shed_total", &[("reason", "bulkhead")]).await, bad.len() as f64);
-    assert_eq!(service.metric("chitram_bulkhead_limit", &[("dependency", "store")]).await, 3.0);
+    assert_eq!(
+        service
+            .count("chitram_shed_total", &[("reason", "bulkhead")])
+            .await,
+        bad.len() as u64
+    );
+    assert_eq!(
+        service
+            .count("chitram_bulkhead_limit", &[("dependency", "store")])
+            .await,
+        3
+    );
     service.stop().await;
 }
 
@@ -207,13 +296,21 @@ async fn requests_over_the_bound_are_shed_with_a_503() {
     let (service, _, path) = with_picture(&store, &[("CHITRAM_REQUEST_CONCURRENCY", "2")]).await;
     store.behave(Behaviour::Slow(Duration::from_millis(500)));
     let asked: FuturesUnordered<_> = (0..8).map(|_| send(service.get(&path))).collect();
-    let shed: Vec<_> = asked.filter(|answer| std::future::ready(answer.status != 200)).collect().await;
+    let shed: Vec<_> = asked
+        .filter(|answer| std::future::ready(answer.status != 200))
+        .collect()
+        .await;
     assert!(!shed.is_empty());
     for answer in &shed {
         answer.assert_problem(503, "overloaded");
         assert_eq!(answer.header("retry-after"), "1");
     }
-    assert_eq!(service.metric("chitram_shed_total", &[("reason", "in_flight")]).await, shed.len() as f64);
+    assert_eq!(
+        service
+            .count("chitram_shed_total", &[("reason", "in_flight")])
+            .await,
+        shed.len() as u64
+    );
     service.stop().await;
 }
 
@@ -222,9 +319,22 @@ async fn readiness_names_the_dependency_that_is_away() {
     let store = FakeStore::start().await;
     let (service, ..) = with_picture(&store, &[]).await;
     assert_eq!(service.admin("/ready").await.status, 200);
-    assert!(!service.admin("/ready").await.text().contains("\"degraded\""));
+    assert!(
+        !service
+            .admin("/ready")
+            .await
+            .text()
+            .contains("\"degraded\"")
+    );
     store.behave(Behaviour::Failing);
-    until("degraded", async || service.admin("/ready").await.text().contains("\"degraded\"")).await;
+    until("degraded", async || {
+        service
+            .admin("/ready")
+            .await
+            .text()
+            .contains("\"degraded\"")
+    })
+    .await;
     let answer = service.admin("/ready").await;
     assert_eq!(answer.status, 200);
     assert!(answer.text().contains("store"), "{}", answer.text());

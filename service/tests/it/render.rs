@@ -8,20 +8,35 @@ use crate::support::{pictures, until};
 
 async fn render(service: &Service, id: &str, query: &str, headers: &[(&str, &str)]) -> Answer {
     let request = service.get(&format!("/v1/images/{id}/render?{query}"));
-    send(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))).await
+    send(headers.iter().fold(request, |request, (name, value)| {
+        request.header(*name, *value)
+    }))
+    .await
 }
 
 async fn with(picture: Vec<u8>) -> (Service, String) {
     let service = Service::start(&[]).await;
-    let id = service.uploaded(picture).await["id"].as_str().expect("an id").to_owned();
+    let id = service.uploaded(picture).await["id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
     (service, id)
 }
 
 #[tokio::test]
 async fn what_is_no_preset_or_no_format_is_400() {
     let (service, id) = with(pictures::png(1, 40, 40, false)).await;
-    for query in ["", "preset=huge", "preset=thumb&format=gif", "preset=thumb&format=avif", "preset=thumb&w=300", "w=300"] {
-        render(&service, &id, query, &[]).await.assert_problem(400, "bad-parameter");
+    for query in [
+        "",
+        "preset=huge",
+        "preset=thumb&format=gif",
+        "preset=thumb&format=avif",
+        "preset=thumb&w=300",
+        "w=300",
+    ] {
+        render(&service, &id, query, &[])
+            .await
+            .assert_problem(400, "bad-parameter");
     }
     service.stop().await;
 }
@@ -31,11 +46,19 @@ async fn a_picture_whose_pixels_are_cut_off_is_accepted_or_refused_but_never_500
     let service = Service::start(&[]).await;
     let whole = pictures::jpeg(9, 256);
     let answer = service.upload(whole[..whole.len() / 2].to_vec()).await;
-    assert!([201, 422].contains(&answer.status.as_u16()), "{}", answer.text());
+    assert!(
+        [201, 422].contains(&answer.status.as_u16()),
+        "{}",
+        answer.text()
+    );
     if answer.status == 201 {
         let id = answer.json()["id"].as_str().expect("an id").to_owned();
         let answer = render(&service, &id, "preset=thumb", &[]).await;
-        assert!([200, 422].contains(&answer.status.as_u16()), "{}", answer.text());
+        assert!(
+            [200, 422].contains(&answer.status.as_u16()),
+            "{}",
+            answer.text()
+        );
     }
     service.stop().await;
 }
@@ -43,12 +66,20 @@ async fn a_picture_whose_pixels_are_cut_off_is_accepted_or_refused_but_never_500
 #[tokio::test]
 async fn a_preset_is_fitted_in_its_square_and_never_enlarged() {
     let (service, id) = with(pictures::png(2, 600, 300, false)).await;
-    for (preset, expected) in [("thumb", (200, 100)), ("small", (480, 240)), ("large", (600, 300))] {
+    for (preset, expected) in [
+        ("thumb", (200, 100)),
+        ("small", (480, 240)),
+        ("large", (600, 300)),
+    ] {
         let answer = render(&service, &id, &format!("preset={preset}&format=png"), &[]).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
         assert_eq!(answer.header("content-type"), "image/png");
         let info = imaging::probe(&answer.body, &Limits::default()).expect("a picture");
-        assert_eq!((info.displayed.width, info.displayed.height), expected, "{preset}");
+        assert_eq!(
+            (info.displayed.width, info.displayed.height),
+            expected,
+            "{preset}"
+        );
     }
     service.stop().await;
 }
@@ -67,8 +98,17 @@ async fn the_format_is_negotiated_and_the_answer_says_so() {
         assert_eq!(InputFormat::detect(&answer.body), Ok(expected), "{accept}");
         assert_eq!(answer.header("content-type"), expected.media_type());
         assert_eq!(answer.header("vary"), "accept");
-        let fixed = render(&service, &id, "preset=thumb&format=jpeg", &[("accept", accept)]).await;
-        assert_eq!((fixed.header("content-type"), fixed.header("vary")), ("image/jpeg", ""));
+        let fixed = render(
+            &service,
+            &id,
+            "preset=thumb&format=jpeg",
+            &[("accept", accept)],
+        )
+        .await;
+        assert_eq!(
+            (fixed.header("content-type"), fixed.header("vary")),
+            ("image/jpeg", "")
+        );
         service.stop().await;
     }
 }
@@ -76,31 +116,64 @@ async fn the_format_is_negotiated_and_the_answer_says_so() {
 #[tokio::test]
 async fn a_client_that_has_the_render_already_gets_304() {
     let (service, id) = with(pictures::png(4, 50, 50, false)).await;
-    let tag = render(&service, &id, "preset=thumb", &[]).await.header("etag").to_owned();
+    let tag = render(&service, &id, "preset=thumb", &[])
+        .await
+        .header("etag")
+        .to_owned();
     let again = render(&service, &id, "preset=thumb", &[("if-none-match", &tag)]).await;
-    assert_eq!((again.status.as_u16(), again.body.len(), again.header("vary")), (304, 0, "accept"));
-    assert_ne!(render(&service, &id, "preset=small", &[]).await.header("etag"), tag);
+    assert_eq!(
+        (
+            again.status.as_u16(),
+            again.body.len(),
+            again.header("vary")
+        ),
+        (304, 0, "accept")
+    );
+    assert_ne!(
+        render(&service, &id, "preset=small", &[])
+            .await
+            .header("etag"),
+        tag
+    );
     service.stop().await;
 }
 
 #[tokio::test]
 async fn a_stored_preset_is_served_from_the_store() {
     let service = Service::start_as(Role::All, &[]).await;
-    let id = service.uploaded(pictures::png(5, 300, 300, false)).await["id"].as_str().expect("an id").to_owned();
+    let id = service.uploaded(pictures::png(5, 300, 300, false)).await["id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
     until("the presets are stored", async || {
         let image = send(service.get(&format!("/v1/images/{id}"))).await.json();
-        image["variants"].as_array().is_some_and(|variants| variants.len() == 3)
+        image["variants"]
+            .as_array()
+            .is_some_and(|variants| variants.len() == 3)
     })
     .await;
     let answer = render(&service, &id, "preset=thumb", &[("accept", "image/webp")]).await;
-    assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, "image/webp"));
+    assert_eq!(
+        (answer.status.as_u16(), answer.header("content-type")),
+        (200, "image/webp")
+    );
     let count = "chitram_render_duration_seconds_count";
-    assert_eq!(service.metric(count, &[("source", "stored"), ("format", "webp")]).await, 1.0);
-    assert_eq!(service.metric(count, &[("source", "rendered")]).await, 0.0);
+    assert_eq!(
+        service
+            .count(count, &[("source", "stored"), ("format", "webp")])
+            .await,
+        1
+    );
+    assert_eq!(service.count(count, &[("source", "rendered")]).await, 0);
 
     std::fs::remove_dir_all(service.folder().join("objects/variants")).expect("removed");
     let answer = render(&service, &id, "preset=thumb", &[("accept", "image/webp")]).await;
     assert_eq!(answer.status, 200);
-    assert_eq!(service.metric(count, &[("source", "rendered"), ("format", "webp")]).await, 1.0);
+    assert_eq!(
+        service
+            .count(count, &[("source", "rendered"), ("format", "webp")])
+            .await,
+        1
+    );
     service.stop().await;
 }

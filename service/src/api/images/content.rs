@@ -2,7 +2,9 @@
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::header::{ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};
+use axum::http::header::{
+    ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
+};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use observability::scope::stage_sync;
@@ -36,14 +38,22 @@ pub(super) async fn content(
     let body = match (&method, status) {
         (&Method::HEAD, _) => Body::empty(),
         (_, StatusCode::OK) => streamed(api.store.get(&Key::Original(image.blob)).await, &image)?,
-        _ => streamed(api.store.get_range(&Key::Original(image.blob), range.clone()).await, &image)?,
+        _ => streamed(
+            api.store
+                .get_range(&Key::Original(image.blob), range.clone())
+                .await,
+            &image,
+        )?,
     };
 
     let mut response = (status, body).into_response();
     let headers = response.headers_mut();
     tag.immutable(headers);
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(image.format.content_type()));
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static(image.format.content_type()),
+    );
     headers.insert(CONTENT_LENGTH, HeaderValue::from(range.end - range.start));
     if status == StatusCode::PARTIAL_CONTENT {
         let text = format!("bytes {}-{}/{}", range.start, range.end - 1, image.bytes);

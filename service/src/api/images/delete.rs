@@ -8,7 +8,10 @@ use super::super::parameters::Id;
 use super::super::problem::Problem;
 use crate::domain::ImageId;
 
-pub(super) async fn delete(State(api): State<Api>, Id(id): Id<ImageId>) -> Result<StatusCode, Problem> {
+pub(super) async fn delete(
+    State(api): State<Api>,
+    Id(id): Id<ImageId>,
+) -> Result<StatusCode, Problem> {
     if api.catalog.delete_image(id).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {

@@ -42,7 +42,9 @@ pub(super) async fn list(
 fn validate(query: Query) -> Result<PageRequest, Problem> {
     let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
     if !(1..=MAX_LIMIT).contains(&limit) {
-        return Err(Problem::BadParameter(format!("limit must be from 1 to {MAX_LIMIT}, not {limit}")));
+        return Err(Problem::BadParameter(format!(
+            "limit must be from 1 to {MAX_LIMIT}, not {limit}"
+        )));
     }
     Ok(PageRequest {
         owner: Owner::default(),

@@ -9,6 +9,9 @@ use super::super::problem::Problem;
 use super::{Document, find};
 use crate::domain::ImageId;
 
-pub(super) async fn metadata(State(api): State<Api>, Id(id): Id<ImageId>) -> Result<Json<Document>, Problem> {
+pub(super) async fn metadata(
+    State(api): State<Api>,
+    Id(id): Id<ImageId>,
+) -> Result<Json<Document>, Problem> {
     Ok(Json(find(&api, id).await?.into()))
 }

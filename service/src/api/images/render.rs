@@ -61,16 +61,22 @@ pub(super) async fn render(
             Some(picture) => picture,
             None => rendered(&api, &image, preset, format).await?,
         };
-        api.metrics.rendered(picture.source, format, began.elapsed());
+        api.metrics
+            .rendered(picture.source, format, began.elapsed());
         let mut response = picture.body.into_response();
         let headers = response.headers_mut();
         tag.immutable(headers);
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static(format.content_type()),
+        );
         headers.insert(CONTENT_LENGTH, HeaderValue::from(picture.bytes));
         response
     };
     if let Wanted::Auto = wanted {
-        response.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
+        response
+            .headers_mut()
+            .insert(VARY, HeaderValue::from_static("accept"));
     }
     Ok(response)
 }
@@ -78,7 +84,11 @@ pub(super) async fn render(
 fn validate(query: &Query) -> Result<(Preset, Wanted), Problem> {
     let wanted = match query.format.as_deref() {
         None | Some("auto") => Wanted::Auto,
-        Some("gif") => return Err(Problem::BadParameter("format=gif can't be written".to_owned())),
+        Some("gif") => {
+            return Err(Problem::BadParameter(
+                "format=gif can't be written".to_owned(),
+            ));
+        }
         Some(format) => Wanted::This(format.parse()?),
     };
     Ok((query.preset.parse()?, wanted))
@@ -102,7 +112,9 @@ fn negotiate(request: &HeaderMap, image: &Image) -> Format {
 /// Whether one element of an `Accept` list names WebP and does not refuse it by `q=0`.
 fn accepts_webp(element: &str) -> bool {
     let mut parts = element.split(';').map(str::trim);
-    let named = parts.next().is_some_and(|range| range.eq_ignore_ascii_case("image/webp"));
+    let named = parts
+        .next()
+        .is_some_and(|range| range.eq_ignore_ascii_case("image/webp"));
     let refused = parts
         .filter_map(|parameter| parameter.strip_prefix("q="))
         .any(|weight| weight.parse() == Ok(0.0));
@@ -110,9 +122,20 @@ fn accepts_webp(element: &str) -> bool {
 }
 
 /// The stored variant, if there is one. A row whose object is missing costs time only: the original still is there.
-async fn stored(api: &Api, image: &Image, preset: Preset, format: Format) -> Result<Option<Picture>, Problem> {
-    let Some(variant) = image.variant(preset, format) else { return Ok(None) };
-    match api.store.get(&Key::Variant(image.blob, preset, format)).await {
+async fn stored(
+    api: &Api,
+    image: &Image,
+    preset: Preset,
+    format: Format,
+) -> Result<Option<Picture>, Problem> {
+    let Some(variant) = image.variant(preset, format) else {
+        return Ok(None);
+    };
+    match api
+        .store
+        .get(&Key::Variant(image.blob, preset, format))
+        .await
+    {
         Ok(object) if object.size == variant.bytes => Ok(Some(Picture {
             source: RenderSource::Stored,
             bytes: variant.bytes,
@@ -126,9 +149,19 @@ async fn stored(api: &Api, image: &Image, preset: Preset, format: Format) -> Res
     }
 }
 
-async fn rendered(api: &Api, image: &Image, preset: Preset, format: Format) -> Result<Picture, Problem> {
+async fn rendered(
+    api: &Api,
+    image: &Image,
+    preset: Preset,
+    format: Format,
+) -> Result<Picture, Problem> {
     let began = Instant::now();
-    let original = api.store.get(&Key::Original(image.blob)).await?.bytes().await?;
+    let original = api
+        .store
+        .get(&Key::Original(image.blob))
+        .await?
+        .bytes()
+        .await?;
     api.renderer.record(Stage::Fetch, format, began);
     let encoded = api.renderer.render(original, preset, format).await?;
     Ok(Picture {
@@ -147,7 +180,14 @@ mod tests {
         for element in ["image/webp", " Image/WebP ; q=0.8", "image/webp;q=1"] {
             assert!(accepts_webp(element), "{element}");
         }
-        for element in ["*/*", "image/*", "image/webp;q=0", "image/webp; q=0.0", "image/webpx", ""] {
+        for element in [
+            "*/*",
+            "image/*",
+            "image/webp;q=0",
+            "image/webp; q=0.0",
+            "image/webpx",
+            "",
+        ] {
             assert!(!accepts_webp(element), "{element}");
         }
     }

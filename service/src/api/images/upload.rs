@@ -26,7 +26,8 @@ use crate::telemetry::{Rejection, Stage};
 const PLACE_WAIT: Duration = Duration::from_secs(2);
 
 pub(super) async fn upload(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
-    let answer = accept(&api, request).await;
+    // Boxed: the state of a body that is arriving is large, and a connection keeps the largest it has seen.
+    let answer = Box::pin(accept(&api, request)).await;
     if let Err(problem) = &answer
         && let Some(reason) = rejection(problem)
     {
@@ -37,7 +38,7 @@ pub(super) async fn upload(State(api): State<Api>, request: Request) -> Result<R
 
 async fn accept(api: &Api, request: Request) -> Result<Response, Problem> {
     let receiving = body::spool(request, &api.spool, api.upload_bytes, api.upload_idle);
-    let spooled = scope::stage("receive", receiving).await?;
+    let spooled = scope::stage("receive", Box::pin(receiving)).await?;
     if spooled.is_empty() {
         return Err(Problem::BadBody("the body is empty".to_owned()));
     }
@@ -58,22 +59,35 @@ async fn accept(api: &Api, request: Request) -> Result<Response, Problem> {
     let inserted = scope::spawn(storing)
         .await
         .map_err(|error| Problem::Internal(format!("storing an upload failed: {error}")))??;
-    let status = if inserted.created { StatusCode::CREATED } else { StatusCode::OK };
-    answer(status, inserted.image, inserted.job.map(|job| format!("</v1/jobs/{job}>; rel=\"status\"")))
+    let status = if inserted.created {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
+    answer(
+        status,
+        inserted.image,
+        inserted
+            .job
+            .map(|job| format!("</v1/jobs/{job}>; rel=\"status\"")),
+    )
 }
 
 /// A place for a whole picture in memory.
 async fn place(api: &Api) -> Result<OwnedSemaphorePermit, Problem> {
-    match timeout(PLACE_WAIT, Arc::clone(&api.uploads).acquire_owned()).await {
-        Ok(Ok(place)) => Ok(place),
-        Ok(Err(_)) | Err(_) => {
-            api.metrics.uploads_shed.inc();
-            Err(Problem::Overloaded)
-        }
+    if let Ok(Ok(place)) = timeout(PLACE_WAIT, Arc::clone(&api.uploads).acquire_owned()).await {
+        return Ok(place);
     }
+    api.metrics.uploads_shed.inc();
+    Err(Problem::Overloaded)
 }
 
-fn describe(owner: Owner, blob: Blob, Inspected { info, color }: Inspected, bytes: u64) -> NewImage {
+fn describe(
+    owner: Owner,
+    blob: Blob,
+    Inspected { info, color }: Inspected,
+    bytes: u64,
+) -> NewImage {
     NewImage {
         owner,
         blob,
@@ -106,7 +120,9 @@ async fn store(
 }
 
 fn answer(status: StatusCode, image: Image, link: Option<String>) -> Result<Response, Problem> {
-    let value = |text: String| HeaderValue::try_from(text).map_err(|error| Problem::Internal(error.to_string()));
+    let value = |text: String| {
+        HeaderValue::try_from(text).map_err(|error| Problem::Internal(error.to_string()))
+    };
     let location = value(format!("/v1/images/{}", image.id))?;
     let mut response = (status, Json(Document::from(image))).into_response();
     response.headers_mut().insert(LOCATION, location);

@@ -4,7 +4,11 @@ use imaging::{Limits, Operation, OutputFormat, Scratch};
 
 /// A PNG of this size; another `seed` gives other bytes. With `alpha`, half of it is transparent.
 pub(crate) fn png(seed: u8, width: u32, height: u32, alpha: bool) -> Vec<u8> {
-    let (color, channels) = if alpha { (png::ColorType::Rgba, 4) } else { (png::ColorType::Rgb, 3) };
+    let (color, channels) = if alpha {
+        (png::ColorType::Rgba, 4)
+    } else {
+        (png::ColorType::Rgb, 3)
+    };
     let mut pixels = Vec::with_capacity((width * height * channels) as usize);
     for y in 0..height {
         for x in 0..width {
@@ -27,12 +31,18 @@ pub(crate) fn png(seed: u8, width: u32, height: u32, alpha: bool) -> Vec<u8> {
 pub(crate) fn jpeg(seed: u8, side: u32) -> Vec<u8> {
     let source = png(seed, side, side * 3 / 4, false);
     let operation = Operation::inside(side, OutputFormat::Jpeg);
-    imaging::render(&source, &operation, &Limits::default(), &mut Scratch::new()).expect("a JPEG").bytes
+    imaging::render(&source, &operation, &Limits::default(), &mut Scratch::new())
+        .expect("a JPEG")
+        .bytes
 }
 
 /// The beginning of a PNG that says it is this large; there are no pixels behind it.
 pub(crate) fn png_header(width: u32, height: u32) -> Vec<u8> {
     let mut file = Vec::new();
-    drop(png::Encoder::new(&mut file, width, height).write_header().expect("a header"));
+    drop(
+        png::Encoder::new(&mut file, width, height)
+            .write_header()
+            .expect("a header"),
+    );
     file
 }

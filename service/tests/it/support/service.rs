@@ -40,32 +40,60 @@ impl Service {
         let defaults = [
             ("CHITRAM_LISTEN", "127.0.0.1:0".to_owned()),
             ("CHITRAM_ADMIN_LISTEN", "127.0.0.1:0".to_owned()),
-            ("CHITRAM_CATALOG_URL", format!("sqlite://{}", place("catalog.db"))),
+            (
+                "CHITRAM_CATALOG_URL",
+                format!("sqlite://{}", place("catalog.db")),
+            ),
             ("CHITRAM_STORE_URL", format!("file:{}", place("objects"))),
             ("CHITRAM_SPOOL_DIR", place("spool")),
             ("CHITRAM_CPU_THREADS", "2".to_owned()),
         ];
         let defaults = defaults.map(|(name, value)| (name.to_owned(), value));
-        let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let settings = settings
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let mut sources = Sources::new(defaults.into_iter().chain(settings));
         let config = Config::load(&mut sources).expect("valid settings");
 
         let api = TcpListener::bind(config.http.listen).await.expect("a port");
-        let admin = TcpListener::bind(config.admin.listen).await.expect("a port");
-        let (address, admin_address) = (api.local_addr().expect("bound"), admin.local_addr().expect("bound"));
+        let admin = TcpListener::bind(config.admin.listen)
+            .await
+            .expect("a port");
+        let (address, admin_address) = (
+            api.local_addr().expect("bound"),
+            admin.local_addr().expect("bound"),
+        );
         let registry = Registry::new(&testing::service());
-        let app = App::build(&config, role, registry).await.expect("a service");
+        let app = App::build(&config, role, registry)
+            .await
+            .expect("a service");
         let stop = CancellationToken::new();
-        let listeners = Listeners { api: role.serves().then_some(api), admin };
+        let listeners = Listeners {
+            api: role.serves().then_some(api),
+            admin,
+        };
         let running = tokio::spawn(app.run(listeners, stop.clone()));
-        let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client");
-        Self { address, admin: admin_address, client, folder, stop, running }
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(PATIENCE)
+            .build()
+            .expect("a client");
+        Self {
+            address,
+            admin: admin_address,
+            client,
+            folder,
+            stop,
+            running,
+        }
     }
 
     /// Stops it and waits for its end.
     pub(crate) async fn stop(self) {
         self.stop.cancel();
-        let end = tokio::time::timeout(PATIENCE, self.running).await.expect("it stops");
+        let end = tokio::time::timeout(PATIENCE, self.running)
+            .await
+            .expect("it stops");
         end.expect("no panic").expect("no error");
     }
 
@@ -75,7 +103,8 @@ impl Service {
 
     /// A request of the API.
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.client.request(method, format!("http://{}{path}", self.address))
+        self.client
+            .request(method, format!("http://{}{path}", self.address))
     }
 
     pub(crate) fn get(&self, path: &str) -> RequestBuilder {
@@ -84,7 +113,10 @@ impl Service {
 
     /// Uploads a picture as a raw body.
     pub(crate) async fn upload(&self, picture: Vec<u8>) -> Answer {
-        let request = self.request(Method::POST, "/v1/images").header("content-type", "image/png").body(picture);
+        let request = self
+            .request(Method::POST, "/v1/images")
+            .header("content-type", "image/png")
+            .body(picture);
         send(request).await
     }
 
@@ -103,6 +135,11 @@ impl Service {
     /// The metrics now.
     pub(crate) async fn metrics(&self) -> Scrape {
         Scrape::parse(&self.admin("/metrics").await.text())
+    }
+
+    /// As [`Self::metric`], for what is counted in whole numbers.
+    pub(crate) async fn count(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
+        self.metric(name, labels).await as u64
     }
 
     /// One value of the metrics now; 0 when there is no such series.
@@ -126,11 +163,14 @@ impl Answer {
     }
 
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
 
     pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().expect("text"))
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().expect("text"))
     }
 
     /// Checks that this is a problem document of this kind, with everything such a document has.
@@ -141,8 +181,15 @@ impl Answer {
         let document = self.json();
         assert_eq!(document["type"], format!("urn:chitram:problem:{kind}"));
         assert_eq!(document["status"], status);
-        assert_eq!(document["trace_id"].as_str().map(str::len), Some(32), "{document}");
-        assert!(document["title"].is_string() && document["detail"].is_string(), "{document}");
+        assert_eq!(
+            document["trace_id"].as_str().map(str::len),
+            Some(32),
+            "{document}"
+        );
+        assert!(
+            document["title"].is_string() && document["detail"].is_string(),
+            "{document}"
+        );
     }
 }
 
@@ -156,18 +203,32 @@ pub(crate) async fn send(request: RequestBuilder) -> Answer {
     let (status, headers) = (response.status(), response.headers().clone());
     assert_declared(&method, &path, status);
     let body = response.bytes().await.expect("a body").to_vec();
-    Answer { status, headers, body, took: began.elapsed() }
+    Answer {
+        status,
+        headers,
+        body,
+        took: began.elapsed(),
+    }
 }
 
 #[track_caller]
 fn assert_declared(method: &Method, path: &str, status: StatusCode) {
     let fits = |template: &str| {
         let (mut wanted, mut given) = (template.split('/'), path.split('/'));
-        let same = wanted.by_ref().zip(given.by_ref()).all(|(wanted, given)| wanted.starts_with('{') || wanted == given);
+        let same = wanted
+            .by_ref()
+            .zip(given.by_ref())
+            .all(|(wanted, given)| wanted.starts_with('{') || wanted == given);
         same && template.split('/').count() == path.split('/').count()
     };
     let table = api::table();
-    if let Some(route) = table.iter().find(|route| route.method == *method && fits(route.route)) {
-        assert!(route.statuses.contains(&status.as_u16()), "{method} {path} answered {status}, which is not declared");
+    if let Some(route) = table
+        .iter()
+        .find(|route| route.method == *method && fits(route.route))
+    {
+        assert!(
+            route.statuses.contains(&status.as_u16()),
+            "{method} {path} answered {status}, which is not declared"
+        );
     }
 }

@@ -12,6 +12,7 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
+use service::app::Role;
 use tokio::net::TcpListener;
 
 use super::service::Service;
@@ -47,8 +48,15 @@ impl FakeStore {
     pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("bound");
-        let shared = Shared { behaviour: Behaviour::Healthy, objects: HashMap::new(), calls: 0 };
-        let store = Self { address, shared: Arc::new(Mutex::new(shared)) };
+        let shared = Shared {
+            behaviour: Behaviour::Healthy,
+            objects: HashMap::new(),
+            calls: 0,
+        };
+        let store = Self {
+            address,
+            shared: Arc::new(Mutex::new(shared)),
+        };
         let app = Router::new()
             .fallback(answer)
             .layer(DefaultBodyLimit::disable())
@@ -59,6 +67,10 @@ impl FakeStore {
 
     /// A service that uses this store, with these settings besides.
     pub(crate) async fn service(&self, settings: &[(&str, &str)]) -> Service {
+        self.service_as(Role::Api, settings).await
+    }
+
+    pub(crate) async fn service_as(&self, role: Role, settings: &[(&str, &str)]) -> Service {
         let endpoint = format!("http://{}", self.address);
         let own = [
             ("CHITRAM_STORE_URL", "s3://test"),
@@ -66,7 +78,7 @@ impl FakeStore {
             ("CHITRAM_STORE_ACCESS_KEY", "key"),
             ("CHITRAM_STORE_SECRET_KEY", "secret"),
         ];
-        Service::start(&[&own, settings].concat()).await
+        Service::start_as(role, &[&own, settings].concat()).await
     }
 
     pub(crate) fn behave(&self, behaviour: Behaviour) {
@@ -74,7 +86,13 @@ impl FakeStore {
     }
 
     pub(crate) fn keys(&self) -> Vec<String> {
-        self.shared.lock().expect("no panic").objects.keys().cloned().collect()
+        self.shared
+            .lock()
+            .expect("no panic")
+            .objects
+            .keys()
+            .cloned()
+            .collect()
     }
 
     pub(crate) fn calls(&self) -> u64 {
@@ -88,7 +106,13 @@ impl FakeStore {
     }
 }
 
-async fn answer(State(store): State<FakeStore>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+async fn answer(
+    State(store): State<FakeStore>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     let behaviour = store.note_call();
     match behaviour {
         Behaviour::Slow(time) => tokio::time::sleep(time).await,
@@ -116,26 +140,42 @@ async fn answer(State(store): State<FakeStore>, method: Method, uri: Uri, header
 
 fn serve(object: &Bytes, headers: &HeaderMap, behaviour: Behaviour) -> Response {
     let size = object.len();
-    let (status, range) = match headers.get("range").map(|range| parse(range.to_str().expect("text"))) {
+    let (status, range) = match headers
+        .get("range")
+        .map(|range| parse(range.to_str().expect("text")))
+    {
         Some(range) => (StatusCode::PARTIAL_CONTENT, range),
         None => (StatusCode::OK, 0..size),
     };
     let part = object.slice(range.clone());
     let body = if behaviour == Behaviour::Stalling {
         let half = part.slice(..part.len() / 2);
-        Body::from_stream(futures::stream::iter([Ok::<_, std::io::Error>(half)]).chain(futures::stream::pending()))
+        Body::from_stream(
+            futures::stream::iter([Ok::<_, std::io::Error>(half)])
+                .chain(futures::stream::pending()),
+        )
     } else {
         Body::from(part.clone())
     };
     let head = [
         ("etag", "\"tag\"".to_owned()),
         ("content-length", part.len().to_string()),
-        ("content-range", format!("bytes {}-{}/{size}", range.start, range.end.saturating_sub(1))),
+        (
+            "content-range",
+            format!(
+                "bytes {}-{}/{size}",
+                range.start,
+                range.end.saturating_sub(1)
+            ),
+        ),
     ];
     (status, head, body).into_response()
 }
 
 fn parse(range: &str) -> Range<usize> {
-    let (first, last) = range.strip_prefix("bytes=").and_then(|range| range.split_once('-')).expect("a range");
+    let (first, last) = range
+        .strip_prefix("bytes=")
+        .and_then(|range| range.split_once('-'))
+        .expect("a range");
     first.parse().expect("a number")..last.parse::<usize>().expect("a number") + 1
 }

@@ -1,0 +1,128 @@
+//! Metrics of the API beyond what the HTTP layer measures.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use observability::Registry;
+use observability::metrics::{Counter, Desc, Gauge, Histogram, SECONDS};
+
+use super::{Shed, shed};
+use crate::domain::Format;
+
+const REJECTED: Desc = Desc::counter(
+    "chitram_rejected_total",
+    "Uploads refused for what they are, by reason.",
+    &["reason"],
+);
+const RENDER_DURATION: Desc = Desc::histogram(
+    "chitram_render_duration_seconds",
+    "Time until a render began to be answered, by where it came from and its format.",
+    &["source", "format"],
+    SECONDS,
+);
+const UPLOADS_ACCEPTED: Desc = Desc::counter(
+    "chitram_uploads_accepted_total",
+    "Uploads that made a new image.",
+    &[],
+);
+const SPOOL_LIMIT: Desc = Desc::gauge(
+    "chitram_spool_bytes_limit",
+    "Bytes that unfinished uploads may take on disk.",
+    &[],
+);
+const SPOOL_IN_USE: Desc = Desc::gauge(
+    "chitram_spool_bytes_in_use",
+    "Bytes that unfinished uploads take on disk now.",
+    &[],
+);
+
+/// Where a render came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RenderSource {
+    /// A stored variant.
+    Stored,
+    /// Made for this request.
+    Rendered,
+}
+
+/// Why an upload was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Rejection {
+    TooLarge,
+    Unsupported,
+    Undecodable,
+    OverLimit,
+    Malformed,
+    Stalled,
+    SpoolFull,
+}
+
+impl Rejection {
+    const ALL: [(Self, &'static str); 7] = [
+        (Self::TooLarge, "too_large"),
+        (Self::Unsupported, "unsupported"),
+        (Self::Undecodable, "undecodable"),
+        (Self::OverLimit, "over_limit"),
+        (Self::Malformed, "malformed"),
+        (Self::Stalled, "stalled"),
+        (Self::SpoolFull, "spool_full"),
+    ];
+}
+
+/// What the API counts beyond what the HTTP layer does.
+pub struct ApiMetrics {
+    /// Uploads that made a new image.
+    pub uploads_accepted: Counter,
+    /// Uploads shed while they waited to be stored.
+    pub uploads_shed: Counter,
+    renders: HashMap<(RenderSource, Format), Histogram>,
+    rejected: HashMap<Rejection, Counter>,
+}
+
+impl ApiMetrics {
+    /// Handles for the API.
+    pub fn new(registry: &Registry) -> Self {
+        let sources = [
+            (RenderSource::Stored, "stored"),
+            (RenderSource::Rendered, "rendered"),
+        ];
+        let renders = sources.into_iter().flat_map(|(source, name)| {
+            [Format::Jpeg, Format::Png, Format::Webp].map(|format| {
+                let labels = [("source", name), ("format", format.name())];
+                (
+                    (source, format),
+                    registry.histogram(&RENDER_DURATION, &labels),
+                )
+            })
+        });
+        let rejected = Rejection::ALL
+            .map(|(reason, name)| (reason, registry.counter(&REJECTED, &[("reason", name)])));
+        Self {
+            uploads_accepted: registry.counter(&UPLOADS_ACCEPTED, &[]),
+            uploads_shed: shed(registry, Shed::Uploads),
+            renders: renders.collect(),
+            rejected: rejected.into_iter().collect(),
+        }
+    }
+
+    /// A render began to be answered after `elapsed`.
+    pub fn rendered(&self, source: RenderSource, format: Format, elapsed: Duration) {
+        if let Some(histogram) = self.renders.get(&(source, format)) {
+            histogram.record(elapsed);
+        }
+    }
+
+    /// An upload was refused.
+    pub fn rejected(&self, reason: Rejection) {
+        if let Some(counter) = self.rejected.get(&reason) {
+            counter.inc();
+        }
+    }
+}
+
+/// The upload spool.
+pub fn spool(registry: &Registry, limit: u64) -> Gauge {
+    registry.gauge(&SPOOL_LIMIT, &[]).set(limit as f64);
+    registry.gauge(&SPOOL_IN_USE, &[])
+}

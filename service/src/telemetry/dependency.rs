@@ -1,0 +1,140 @@
+//! Metrics of what stands between the service and a dependency.
+
+use observability::Registry;
+use observability::metrics::{Counter, Desc, Gauge, SECONDS};
+
+use super::{Shed, shed};
+use crate::resilience::breaker::CircuitState;
+
+/// Calls to the object store.
+pub const CLIENT_DURATION: Desc = Desc::histogram(
+    "http_client_request_duration_seconds",
+    "Time until the object store began to answer, for each attempt that was made.",
+    &[
+        "http_request_method",
+        "http_response_status_code",
+        "error_type",
+        "server_address",
+    ],
+    SECONDS,
+);
+const CIRCUIT_STATE: Desc = Desc::gauge(
+    "chitram_circuit_state",
+    "1 for the state the circuit breaker is in, 0 for the others.",
+    &["dependency", "state"],
+);
+const CIRCUIT_TRANSITIONS: Desc = Desc::counter(
+    "chitram_circuit_transitions_total",
+    "Times that the circuit breaker entered a state.",
+    &["dependency", "state"],
+);
+const RETRIES: Desc = Desc::counter(
+    "chitram_retries_total",
+    "Second attempts of calls to a dependency.",
+    &["dependency"],
+);
+const BULKHEAD_LIMIT: Desc = Desc::gauge(
+    "chitram_bulkhead_limit",
+    "Calls that may wait for a dependency at the same time.",
+    &["dependency"],
+);
+const BULKHEAD_IN_USE: Desc = Desc::gauge(
+    "chitram_bulkhead_in_use",
+    "Calls that wait for a dependency now.",
+    &["dependency"],
+);
+
+/// The circuit breaker of one dependency.
+pub struct CircuitMetrics {
+    dependency: &'static str,
+    states: [(CircuitState, Gauge, Counter); 3],
+    /// Calls refused because the circuit was open.
+    pub refused: Counter,
+}
+
+impl CircuitMetrics {
+    /// Handles for `dependency`.
+    pub fn new(registry: &Registry, dependency: &'static str) -> Self {
+        let states = CircuitState::ALL.map(|state| {
+            let labels = [("dependency", dependency), ("state", state.name())];
+            (
+                state,
+                registry.gauge(&CIRCUIT_STATE, &labels),
+                registry.counter(&CIRCUIT_TRANSITIONS, &labels),
+            )
+        });
+        Self {
+            dependency,
+            states,
+            refused: shed(registry, Shed::CircuitOpen),
+        }
+    }
+
+    /// Shows `current` as the state.
+    pub fn show(&self, current: CircuitState) {
+        for (state, gauge, _) in &self.states {
+            gauge.set(if *state == current { 1.0 } else { 0.0 });
+        }
+    }
+
+    /// The circuit entered `state`: shows, counts and logs it.
+    pub fn turned(&self, state: CircuitState) {
+        self.show(state);
+        for (_, _, transitions) in self.states.iter().filter(|(each, ..)| *each == state) {
+            transitions.inc();
+        }
+        let (dependency, state_name) = (self.dependency, state.name());
+        match state {
+            CircuitState::Open => {
+                tracing::warn!(
+                    event.dataset = "chitram.circuit",
+                    dependency,
+                    state = state_name,
+                    "circuit opened"
+                );
+            }
+            CircuitState::HalfOpen => {
+                tracing::debug!(
+                    event.dataset = "chitram.circuit",
+                    dependency,
+                    state = state_name,
+                    "circuit half open"
+                );
+            }
+            CircuitState::Closed => {
+                tracing::info!(
+                    event.dataset = "chitram.circuit",
+                    dependency,
+                    state = state_name,
+                    "circuit closed"
+                );
+            }
+        }
+    }
+}
+
+/// What guards the store.
+pub struct StoreMetrics {
+    /// Its breaker.
+    pub circuit: CircuitMetrics,
+    /// Its retries.
+    pub retries: Counter,
+    /// Calls that wait for it.
+    pub in_use: Gauge,
+    /// Calls refused because too many wait.
+    pub bulkhead_full: Counter,
+}
+
+impl StoreMetrics {
+    /// Handles for `dependency`, whose bulkhead lets `limit` calls wait.
+    pub fn new(registry: &Registry, dependency: &'static str, limit: usize) -> Self {
+        let labels = [("dependency", dependency)];
+        registry.gauge(&BULKHEAD_LIMIT, &labels).set(limit as f64);
+        Self {
+            circuit: CircuitMetrics::new(registry, dependency),
+            retries: registry.counter(&RETRIES, &labels),
+            in_use: registry.gauge(&BULKHEAD_IN_USE, &labels),
+            bulkhead_full: shed(registry, Shed::Bulkhead),
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Metrics of the CPU pool and the stages of image work.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use observability::Registry;
+use observability::metrics::{Counter, Desc, Gauge, Histogram, SECONDS};
+
+use super::{Shed, shed};
+use crate::domain::Format;
+
+const STAGE_DURATION: Desc = Desc::histogram(
+    "chitram_image_stage_duration_seconds",
+    "Time that one stage of image work took, by the format made (for `inspect`, the format read).",
+    &["stage", "format"],
+    SECONDS,
+);
+const CPU_LIMIT: Desc = Desc::gauge("chitram_cpu_permits_limit", "Threads of the CPU pool.", &[]);
+const CPU_IN_USE: Desc = Desc::gauge(
+    "chitram_cpu_permits_in_use",
+    "Threads of the CPU pool that work now.",
+    &[],
+);
+const CPU_WAITING: Desc = Desc::gauge(
+    "chitram_cpu_permits_waiting",
+    "Work that waits for the CPU pool.",
+    &[],
+);
+const DECODED_BUDGET: Desc = Desc::gauge(
+    "chitram_decoded_bytes_budget",
+    "Bytes that decoded pictures may take at the same time.",
+    &[],
+);
+const DECODED_IN_USE: Desc = Desc::gauge(
+    "chitram_decoded_bytes_in_use",
+    "Bytes reserved for decoded pictures now.",
+    &[],
+);
+
+/// A stage of image work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Stage {
+    /// Waiting for the CPU pool.
+    Wait,
+    /// Getting the original from the store.
+    Fetch,
+    /// Reading the header and the dominant colour of an upload.
+    Inspect,
+    /// Decoding, resizing and encoding.
+    Render,
+    /// Putting the result into the store.
+    Store,
+}
+
+impl Stage {
+    const ALL: [Self; 5] = [
+        Self::Wait,
+        Self::Fetch,
+        Self::Inspect,
+        Self::Render,
+        Self::Store,
+    ];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Wait => "wait",
+            Self::Fetch => "fetch",
+            Self::Inspect => "inspect",
+            Self::Render => "render",
+            Self::Store => "store",
+        }
+    }
+}
+
+/// Durations of the stages of image work.
+pub struct ImageStages(HashMap<(Stage, Format), Histogram>);
+
+impl ImageStages {
+    /// A handle for each stage and format.
+    pub fn new(registry: &Registry) -> Self {
+        let pairs = Stage::ALL
+            .into_iter()
+            .flat_map(|stage| Format::ALL.map(|format| (stage, format)));
+        Self(
+            pairs
+                .map(|(stage, format)| {
+                    let labels = [("stage", stage.name()), ("format", format.name())];
+                    (
+                        (stage, format),
+                        registry.histogram(&STAGE_DURATION, &labels),
+                    )
+                })
+                .collect(),
+        )
+    }
+
+    /// Records that `stage` took `elapsed`.
+    pub fn record(&self, stage: Stage, format: Format, elapsed: Duration) {
+        if let Some(histogram) = self.0.get(&(stage, format)) {
+            histogram.record(elapsed);
+        }
+    }
+}
+
+/// The CPU pool.
+pub struct CpuMetrics {
+    /// Threads at work.
+    pub in_use: Gauge,
+    /// Work that waits.
+    pub waiting: Gauge,
+    /// Bytes reserved for decoded pictures.
+    pub decoded_bytes: Gauge,
+    /// Work refused.
+    pub shed: Counter,
+    /// Stage durations.
+    pub stages: ImageStages,
+}
+
+impl CpuMetrics {
+    /// Handles of a pool with these limits.
+    pub fn new(registry: &Registry, threads: usize, decoded_bytes: u64) -> Self {
+        registry.gauge(&CPU_LIMIT, &[]).set(threads as f64);
+        registry
+            .gauge(&DECODED_BUDGET, &[])
+            .set(decoded_bytes as f64);
+        Self {
+            in_use: registry.gauge(&CPU_IN_USE, &[]),
+            waiting: registry.gauge(&CPU_WAITING, &[]),
+            decoded_bytes: registry.gauge(&DECODED_IN_USE, &[]),
+            shed: shed(registry, Shed::Cpu),
+            stages: ImageStages::new(registry),
+        }
+    }
+}
