@@ -7,6 +7,7 @@ mod body;
 mod conditional;
 mod images;
 mod jobs;
+mod originals;
 mod parameters;
 pub mod problem;
 
@@ -16,8 +17,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::Uri;
 use observability::http::RouteSpec;
-use tokio::sync::Semaphore;
 
+pub use self::originals::Originals;
 use self::problem::Problem;
 use crate::catalog::Catalog;
 use crate::renders::Renderer;
@@ -39,8 +40,8 @@ pub struct Parts {
     pub renderer: Renderer,
     /// Unfinished uploads.
     pub spool: Spool,
-    /// Places for finished uploads in memory.
-    pub uploads: Arc<Semaphore>,
+    /// Room for whole originals in memory.
+    pub originals: Originals,
     /// The longest pause of an upload's body.
     pub upload_idle: Duration,
     /// The largest upload in bytes.

@@ -14,12 +14,11 @@ use axum::Router;
 use observability::server::{self, Limits};
 use observability::{Registry, admin};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use self::readiness::Dependencies;
-use crate::api::{self, Parts};
+use crate::api::{self, Originals, Parts};
 use crate::catalog::{self, Catalog, CatalogError};
 use crate::config::Config;
 use crate::jobs::Worker;
@@ -206,7 +205,7 @@ fn api(
         store: store.clone(),
         renderer: renderer.clone(),
         spool,
-        uploads: Arc::new(Semaphore::new(config.uploads.concurrency)),
+        originals: Originals::new(config.http.original_bytes, registry),
         upload_idle: config.uploads.idle_timeout,
         upload_bytes: config.uploads.max_bytes,
         metrics: ApiMetrics::new(registry),

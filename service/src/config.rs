@@ -46,6 +46,8 @@ pub struct HttpConfig {
     pub deadline: Duration,
     /// `CHITRAM_REQUEST_CONCURRENCY`: requests that are worked on at the same time, default 512.
     pub concurrency: usize,
+    /// `CHITRAM_ORIGINAL_BYTES`: memory that requests may take together for whole originals, default 256 MiB.
+    pub original_bytes: u64,
     /// `CHITRAM_DRAIN`: time that requests under way get at shutdown, default 10 s.
     pub drain: Duration,
 }
@@ -75,8 +77,6 @@ pub struct UploadConfig {
     pub spool_bytes: u64,
     /// `CHITRAM_UPLOAD_BYTES`: the largest upload, default 25 MB.
     pub max_bytes: u64,
-    /// `CHITRAM_UPLOAD_CONCURRENCY`: finished uploads held in memory at the same time, default 8.
-    pub concurrency: usize,
     /// `CHITRAM_UPLOAD_DEADLINE`: time until the answer, default 120 s.
     pub deadline: Duration,
     /// `CHITRAM_UPLOAD_IDLE_TIMEOUT`: the longest pause of a body, default 10 s.
@@ -124,6 +124,7 @@ impl Config {
                 listen: sources.get("http.listen", "127.0.0.1:8080", loopback)?,
                 deadline: sources.get("http.deadline", "30s", duration)?,
                 concurrency: sources.get("http.concurrency", "512", whole)?,
+                original_bytes: sources.get("http.original_bytes", "256MiB", bytes)?,
                 drain: sources.get("http.drain", "10s", duration)?,
             },
             admin: AdminConfig {
@@ -143,7 +144,6 @@ impl Config {
                 spool_dir: sources.get("uploads.spool_dir", ".chitram/spool", read)?,
                 spool_bytes: sources.get("uploads.spool_bytes", "256MiB", bytes)?,
                 max_bytes: sources.get("uploads.max_bytes", "25MB", bytes)?,
-                concurrency: sources.get("uploads.concurrency", "8", whole)?,
                 deadline: sources.get("uploads.deadline", "120s", duration)?,
                 idle_timeout: sources.get("uploads.idle_timeout", "10s", duration)?,
             },

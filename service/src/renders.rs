@@ -119,19 +119,15 @@ impl Renderer {
         self.0.metrics.stages.record(stage, format, began.elapsed());
     }
 
-    /// Reading a header takes next to no memory and time, but a hostile file may make it slow: it stays off the threads
-    /// that answer requests.
+    /// Reading a header takes next to no memory and seldom any time, so it need not wait for a thread of the pool; but a
+    /// hostile file can make it slow, so it stays off the threads that answer requests.
     async fn probe(&self, source: Bytes) -> Result<Info, RenderError> {
         let limits = self.0.limits;
-        let format = InputFormat::detect(&source)?;
-        self.run(
-            Stage::Inspect,
-            "probe",
-            input_format(format),
-            0,
-            move |_| imaging::probe(&source, &limits),
-        )
-        .await
+        let probing = tokio::task::spawn_blocking(move || imaging::probe(&source, &limits));
+        match stage("probe", probing).await {
+            Ok(info) => Ok(info?),
+            Err(_panicked_or_cancelled) => Err(RenderError::Lost("the probe did not end")),
+        }
     }
 
     async fn run<T: Send + 'static>(

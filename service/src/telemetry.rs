@@ -10,7 +10,7 @@ mod images;
 use observability::Registry;
 use observability::metrics::{Counter, Desc};
 
-pub use self::api::{ApiMetrics, Rejection, RenderSource, spool};
+pub use self::api::{ApiMetrics, Rejection, RenderSource, originals, spool};
 pub use self::dependency::{CLIENT_DURATION, CircuitMetrics, StoreMetrics};
 pub use self::images::{CpuMetrics, ImageStages, Stage};
 
@@ -31,8 +31,8 @@ pub enum Shed {
     Bulkhead,
     /// The store's circuit is open.
     CircuitOpen,
-    /// Too many finished uploads wait to be stored.
-    Uploads,
+    /// Too many whole originals are in memory.
+    Originals,
 }
 
 /// A counter of [`SHED`].
@@ -42,7 +42,7 @@ pub fn shed(registry: &Registry, reason: Shed) -> Counter {
         Shed::Cpu => "cpu",
         Shed::Bulkhead => "bulkhead",
         Shed::CircuitOpen => "circuit_open",
-        Shed::Uploads => "uploads",
+        Shed::Originals => "originals",
     };
     registry.counter(&SHED, &[("reason", reason)])
 }

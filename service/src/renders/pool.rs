@@ -8,6 +8,10 @@ use tokio::sync::oneshot;
 
 use super::RenderError;
 
+/// How much less the threads count than those that answer requests: when the cores are short, a picture may come later,
+/// but metadata must not wait for it.
+const NICENESS: i32 = 5;
+
 type Work = Box<dyn FnOnce(&mut Scratch) + Send>;
 
 /// Threads that take work from one queue. They end when the pool is dropped and the queue is empty.
@@ -48,6 +52,8 @@ impl Pool {
 }
 
 fn serve(queue: &Mutex<mpsc::Receiver<Work>>) {
+    // On Linux this is the thread's own. Where it is not allowed, the threads compete as equals.
+    let _ = rustix::process::nice(NICENESS);
     let mut scratch = Scratch::new();
     loop {
         let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
@@ -55,5 +61,48 @@ fn serve(queue: &Mutex<mpsc::Receiver<Work>>) {
             Ok(work) => work(&mut scratch),
             Err(mpsc::RecvError) => return,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_threads_give_way_to_those_that_answer_requests() {
+        let own = rustix::process::getpriority_process(None).expect("a priority");
+        let pool = Pool::start(1).expect("a thread");
+        let theirs = pool
+            .run(|_| rustix::process::getpriority_process(None))
+            .await
+            .expect("an answer");
+        assert_eq!(theirs, Ok((own + NICENESS).min(19)));
+    }
+
+    #[tokio::test]
+    async fn work_whose_caller_left_is_not_begun() {
+        let pool = Pool::start(1).expect("a thread");
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let (began, busy) = oneshot::channel();
+        let blocking = pool.run(move |_| {
+            let _ = began.send(());
+            held.recv()
+        });
+        let mut blocking = std::pin::pin!(blocking);
+        assert!(futures::poll!(&mut blocking).is_pending());
+        busy.await.expect("the thread is busy");
+
+        let mark = Arc::new(());
+        let seen = Arc::clone(&mark);
+        {
+            let abandoned = pool.run(move |_| Arc::strong_count(&seen));
+            let mut abandoned = std::pin::pin!(abandoned);
+            assert!(futures::poll!(&mut abandoned).is_pending());
+        }
+        release.send(()).expect("the thread waits");
+        assert!(matches!(blocking.await, Ok(Ok(()))));
+        // Work is done in order, so the abandoned one has been passed over by now.
+        let last = pool.run(|_| ()).await;
+        assert!(last.is_ok() && Arc::strong_count(&mark) == 1);
     }
 }

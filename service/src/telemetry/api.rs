@@ -36,6 +36,17 @@ const SPOOL_IN_USE: Desc = Desc::gauge(
     &[],
 );
 
+const ORIGINALS_BUDGET: Desc = Desc::gauge(
+    "chitram_original_bytes_budget",
+    "Bytes of memory that whole originals of requests may take.",
+    &[],
+);
+const ORIGINALS_IN_USE: Desc = Desc::gauge(
+    "chitram_original_bytes_in_use",
+    "Bytes of memory that whole originals of requests take now.",
+    &[],
+);
+
 /// Where a render came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RenderSource {
@@ -74,8 +85,6 @@ impl Rejection {
 pub struct ApiMetrics {
     /// Uploads that made a new image.
     pub uploads_accepted: Counter,
-    /// Uploads shed while they waited to be stored.
-    pub uploads_shed: Counter,
     renders: HashMap<(RenderSource, Format), Histogram>,
     rejected: HashMap<Rejection, Counter>,
 }
@@ -100,7 +109,6 @@ impl ApiMetrics {
             .map(|(reason, name)| (reason, registry.counter(&REJECTED, &[("reason", name)])));
         Self {
             uploads_accepted: registry.counter(&UPLOADS_ACCEPTED, &[]),
-            uploads_shed: shed(registry, Shed::Uploads),
             renders: renders.collect(),
             rejected: rejected.into_iter().collect(),
         }
@@ -125,4 +133,13 @@ impl ApiMetrics {
 pub fn spool(registry: &Registry, limit: u64) -> Gauge {
     registry.gauge(&SPOOL_LIMIT, &[]).set(limit as f64);
     registry.gauge(&SPOOL_IN_USE, &[])
+}
+
+/// Whole originals in memory: the bytes in use, and how often there was no room.
+pub fn originals(registry: &Registry, budget: u64) -> (Gauge, Counter) {
+    registry.gauge(&ORIGINALS_BUDGET, &[]).set(budget as f64);
+    (
+        registry.gauge(&ORIGINALS_IN_USE, &[]),
+        shed(registry, Shed::Originals),
+    )
 }

@@ -44,7 +44,7 @@ pub enum Stage {
     Wait,
     /// Getting the original from the store.
     Fetch,
-    /// Reading the header and the dominant colour of an upload.
+    /// Finding the dominant colour of an upload.
     Inspect,
     /// Decoding, resizing and encoding.
     Render,

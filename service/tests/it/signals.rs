@@ -191,6 +191,8 @@ async fn every_metric_that_is_declared_is_there_from_the_start() {
         ("chitram_decoded_bytes_budget", &[]),
         ("chitram_decoded_bytes_in_use", &[]),
         ("chitram_uploads_accepted_total", &[]),
+        ("chitram_original_bytes_budget", &[]),
+        ("chitram_original_bytes_in_use", &[]),
         ("chitram_spool_bytes_limit", &[]),
         ("chitram_spool_bytes_in_use", &[]),
         (

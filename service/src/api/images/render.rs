@@ -155,6 +155,7 @@ async fn rendered(
     preset: Preset,
     format: Format,
 ) -> Result<Picture, Problem> {
+    let _room = api.originals.room(image.bytes).await?;
     let began = Instant::now();
     let original = api
         .store

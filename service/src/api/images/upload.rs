@@ -1,7 +1,6 @@
 //! `POST /v1/images`: spool and hash, inspect, put the object, then enter the row and its job in one transaction.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::Json;
 use axum::extract::{Request, State};
@@ -10,9 +9,8 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use observability::{propagation, scope};
-use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::timeout;
 
+use super::super::originals::Room;
 use super::super::problem::Problem;
 use super::super::{Api, body};
 use super::Document;
@@ -21,9 +19,6 @@ use crate::domain::{Blob, Image, NewImage, Owner};
 use crate::renders::{Inspected, input_format};
 use crate::store::Key;
 use crate::telemetry::{Rejection, Stage};
-
-/// The longest wait of a complete upload for its turn.
-const PLACE_WAIT: Duration = Duration::from_secs(2);
 
 pub(super) async fn upload(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
     // Boxed: the state of a body that is arriving is large, and a connection keeps the largest it has seen.
@@ -48,14 +43,14 @@ async fn accept(api: &Api, request: Request) -> Result<Response, Problem> {
         return answer(StatusCode::OK, image, None);
     }
 
-    // From here on the whole picture is in memory, once; so few are at a time.
-    let place = place(api).await?;
+    // From here on the whole picture is in memory, once.
+    let room = api.originals.room(spooled.len()).await?;
     let bytes = spooled.into_bytes().await?;
     let inspected = api.renderer.inspect(bytes.clone()).await?;
     let image = describe(owner, Blob::new(hash), inspected, bytes.len() as u64);
 
     // In a task of its own: a client that leaves now must not leave an object without its row.
-    let storing = store(api.clone(), image, bytes, place);
+    let storing = store(api.clone(), image, bytes, room);
     let inserted = scope::spawn(storing)
         .await
         .map_err(|error| Problem::Internal(format!("storing an upload failed: {error}")))??;
@@ -71,15 +66,6 @@ async fn accept(api: &Api, request: Request) -> Result<Response, Problem> {
             .job
             .map(|job| format!("</v1/jobs/{job}>; rel=\"status\"")),
     )
-}
-
-/// A place for a whole picture in memory.
-async fn place(api: &Api) -> Result<OwnedSemaphorePermit, Problem> {
-    if let Ok(Ok(place)) = timeout(PLACE_WAIT, Arc::clone(&api.uploads).acquire_owned()).await {
-        return Ok(place);
-    }
-    api.metrics.uploads_shed.inc();
-    Err(Problem::Overloaded)
 }
 
 fn describe(
@@ -103,12 +89,7 @@ fn describe(
 
 /// The object first: a row always has its object. When the row is refused or its fate unknown, the object stays, under a
 /// key that nothing else uses, for the sweeper.
-async fn store(
-    api: Api,
-    image: NewImage,
-    bytes: Bytes,
-    _place: OwnedSemaphorePermit,
-) -> Result<Inserted, Problem> {
+async fn store(api: Api, image: NewImage, bytes: Bytes, _room: Room) -> Result<Inserted, Problem> {
     let began = Instant::now();
     api.store.put(&Key::Original(image.blob), bytes).await?;
     api.renderer.record(Stage::Store, image.format, began);
