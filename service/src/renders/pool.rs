@@ -8,10 +8,6 @@ use tokio::sync::oneshot;
 
 use super::RenderError;
 
-/// How much less the threads count than those that answer requests: when the cores are short, a picture may come later,
-/// but metadata must not wait for it.
-const NICENESS: i32 = 5;
-
 type Work = Box<dyn FnOnce(&mut Scratch) + Send>;
 
 /// Threads that take work from one queue. They end when the pool is dropped and the queue is empty.
@@ -52,8 +48,6 @@ impl Pool {
 }
 
 fn serve(queue: &Mutex<mpsc::Receiver<Work>>) {
-    // On Linux this is the thread's own. Where it is not allowed, the threads compete as equals.
-    let _ = rustix::process::nice(NICENESS);
     let mut scratch = Scratch::new();
     loop {
         let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
@@ -67,17 +61,6 @@ fn serve(queue: &Mutex<mpsc::Receiver<Work>>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[tokio::test]
-    async fn the_threads_give_way_to_those_that_answer_requests() {
-        let own = rustix::process::getpriority_process(None).expect("a priority");
-        let pool = Pool::start(1).expect("a thread");
-        let theirs = pool
-            .run(|_| rustix::process::getpriority_process(None))
-            .await
-            .expect("an answer");
-        assert_eq!(theirs, Ok((own + NICENESS).min(19)));
-    }
 
     #[tokio::test]
     async fn work_whose_caller_left_is_not_begun() {
