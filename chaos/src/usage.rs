@@ -8,8 +8,10 @@ use crate::phases::Span;
 
 /// Above this share of the CPU that others leave to the experiment, its figures are those of a full machine.
 const MAX_CPU_SHARE: f64 = 0.7;
-/// A thread that waits for a CPU for a larger share of the time is starved.
+/// A thread that waits for a CPU for a larger share of the time is starved: what broke meanwhile proves nothing.
 const MAX_RUN_DELAY: f64 = 0.1;
+/// A thread that waits for longer than this spoils even what held: a baseline of such waits makes a band of anything.
+const SPOILING_RUN_DELAY: f64 = 0.3;
 
 /// A process of the experiment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,8 +109,18 @@ fn read_process(pid: u32) -> Option<ProcessReading> {
     Some(ProcessReading { cpu_s, waited_s })
 }
 
-/// Whether a process of the experiment was starved within the stretch: a sentence that names it.
+/// Whether a process of the experiment was starved within the stretch, so that what broke there may have broken for
+/// want of a CPU: a sentence that names it.
 pub fn starved(readings: &[Reading], span: Span) -> Option<String> {
+    over(readings, span, MAX_RUN_DELAY)
+}
+
+/// Whether a process was starved so badly that nothing measured in the stretch means anything.
+pub fn spoiled(readings: &[Reading], span: Span) -> Option<String> {
+    over(readings, span, SPOILING_RUN_DELAY)
+}
+
+fn over(readings: &[Reading], span: Span, max_run_delay: f64) -> Option<String> {
     let first = readings
         .iter()
         .rfind(|reading| reading.at <= span.from)
@@ -121,10 +133,16 @@ pub fn starved(readings: &[Reading], span: Span) -> Option<String> {
     if elapsed_s <= 0.0 {
         return None;
     }
-    longest_wait(first, last, elapsed_s).or_else(|| full_machine(first, last, elapsed_s))
+    longest_wait(first, last, elapsed_s, max_run_delay)
+        .or_else(|| full_machine(first, last, elapsed_s))
 }
 
-fn longest_wait(first: &Reading, last: &Reading, elapsed_s: f64) -> Option<String> {
+fn longest_wait(
+    first: &Reading,
+    last: &Reading,
+    elapsed_s: f64,
+    max_run_delay: f64,
+) -> Option<String> {
     let mut waits: Vec<(f64, &str)> = Vec::new();
     for (name, after) in &last.processes {
         let before = first.processes.get(name);
@@ -137,7 +155,7 @@ fn longest_wait(first: &Reading, last: &Reading, elapsed_s: f64) -> Option<Strin
         }
     }
     let (share, name) = waits.into_iter().max_by(|a, b| a.0.total_cmp(&b.0))?;
-    (share > MAX_RUN_DELAY).then(|| {
+    (share > max_run_delay).then(|| {
         format!(
             "{name} was starved: a thread of it waited for a CPU for {:.0} % of {elapsed_s:.0} s",
             share * 100.0

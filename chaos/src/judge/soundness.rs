@@ -81,19 +81,20 @@ fn under_delivered(evidence: &Evidence, span: Span) -> Option<String> {
     })
 }
 
-/// Starvation over a whole phase spoils it. That of a single window only matters when something broke: then the fault
-/// can't be told from the starvation, while a promise that held in spite of it held.
+/// Severe starvation over a whole phase spoils it. Less, or that of a single window, only matters when something broke:
+/// then the fault can't be told from the starvation, while a promise that held in spite of it held.
 fn starved(evidence: &Evidence, span: Span, broke: bool) -> Option<String> {
-    usage::starved(&evidence.usage, span).or_else(|| {
+    usage::spoiled(&evidence.usage, span).or_else(|| {
         let width = evidence.steady()?.window_s * 1_000_000;
-        let mut windows = (span.from..span.to)
+        let windows = (span.from..span.to)
             .step_by(width as usize)
             .map(|from| Span {
                 from,
                 to: from + width,
             });
+        let mut stretches = std::iter::once(span).chain(windows);
         broke
-            .then(|| windows.find_map(|window| usage::starved(&evidence.usage, window)))
+            .then(|| stretches.find_map(|stretch| usage::starved(&evidence.usage, stretch)))
             .flatten()
     })
 }
