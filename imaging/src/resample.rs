@@ -64,7 +64,9 @@ impl Weights {
             let taps = &mut weights.values[begin..];
             let sum: f32 = taps.iter().sum();
             if sum.abs() > f32::EPSILON {
-                taps.iter_mut().for_each(|weight| *weight /= sum);
+                for weight in taps.iter_mut() {
+                    *weight /= sum;
+                }
             } else {
                 // Cannot happen with a kernel that is 1 in its middle; the nearest pixel would be right.
                 taps[0] = 1.0;
