@@ -141,9 +141,15 @@ impl From<Run> for commands::Run {
             require_all: run.require == Require::All,
             plans: run.plans,
             pictures: run.pictures,
-            command: std::env::args().collect::<Vec<_>>().join(" "),
+            command: typed_command(),
         }
     }
+}
+
+/// What a person types to have this again: `CHITRAM_COMMAND` where another program (the demo) was typed and started us.
+fn typed_command() -> String {
+    std::env::var("CHITRAM_COMMAND")
+        .unwrap_or_else(|_| std::env::args().collect::<Vec<_>>().join(" "))
 }
 
 /// Parses the arguments of this process and runs the command.

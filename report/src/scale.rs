@@ -101,17 +101,15 @@ mod tests {
     #[test]
     fn values_outside_stay_at_the_edge() {
         let scale = Scale::linear(0.0, 10.0, 100.0, 0.0);
-        assert_eq!(
-            (scale.px(-5.0), scale.px(5.0), scale.px(50.0)),
-            (100.0, 50.0, 0.0)
-        );
+        let near = |value: f64, px: f64| (scale.px(value) - px).abs() < 1e-9;
+        assert!(near(-5.0, 100.0) && near(5.0, 50.0) && near(50.0, 0.0));
         let scale = Scale::logarithmic(1.0, 100.0, 0.0, 10.0);
         assert!((scale.px(10.0) - 5.0).abs() < 1e-9);
     }
 
     #[test]
     fn an_empty_range_is_still_a_scale() {
-        assert_eq!(Scale::linear(0.0, 0.0, 0.0, 10.0).px(0.0), 0.0);
+        assert!(Scale::linear(0.0, 0.0, 0.0, 10.0).px(0.0).abs() < 1e-9);
         assert!(Scale::logarithmic(0.0, 0.0, 0.0, 10.0).px(1.0).is_finite());
     }
 }

@@ -49,6 +49,21 @@ pub struct Options {
     pub dir: Option<PathBuf>,
 }
 
+/// The command that runs such a demo again.
+fn again(options: &Options) -> String {
+    let photos = options.photos.as_ref();
+    let photos = photos.map(|photos| format!(" --photos {}", photos.display()));
+    match (options.seconds, photos) {
+        (SHORTEST, None) => "make demo".to_owned(),
+        (seconds, photos) => {
+            format!(
+                "make demo ARGS=\"--seconds {seconds}{}\"",
+                photos.unwrap_or_default()
+            )
+        }
+    }
+}
+
 /// Runs the demo. The exit code is that of `chitram-chaos run`.
 pub async fn demo(options: &Options, interrupts: &Interrupts) -> Result<u8, Error> {
     let began = Instant::now();
@@ -213,7 +228,9 @@ fn experiments(
         args.extend([option.into(), value.to_owned()]);
     }
     args.push("--repeat-inconclusive".into());
-    let mut spec = talking(platform, "chaos", &platform.programs().chaos).args(args);
+    let mut spec = talking(platform, "chaos", &platform.programs().chaos)
+        .args(args)
+        .env("CHITRAM_COMMAND", again(options));
     // Ctrl-C as a person gives it: chaos rolls back, and answers 130.
     spec.stop_signal = Signal::INT;
     spec.death_signal = Signal::TERM;
