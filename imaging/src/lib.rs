@@ -1,7 +1,7 @@
 //! Bytes in, bytes out: probe, decode, resize and encode pictures. No I/O, no async, no threads: the caller
 //! owns those, and hands in a [`Scratch`] that is reused from call to call.
 //!
-//! Three functions: [`probe`] reads a header, [`render`] makes a smaller (or other) picture out of one, and
+//! Three functions: [`probe()`] reads a header, [`render()`] makes a smaller (or other) picture out of one, and
 //! [`dominant_color`] says which colour it mostly is. They take bytes of strangers, so:
 //!
 //! - whatever can be refused is refused from the header, before memory for pixels is asked for ([`Limits`]);

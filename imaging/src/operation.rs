@@ -13,7 +13,7 @@ pub struct Size {
     pub height: u32,
 }
 
-/// A format that [`crate::render`] writes.
+/// A format that [`crate::render()`] writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum OutputFormat {
     /// Lossy, no transparency: a transparent picture is laid on white.
