@@ -1,7 +1,7 @@
 //! Spans and log lines of one thread, kept in memory.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use opentelemetry::Context;
@@ -11,6 +11,7 @@ use opentelemetry_sdk::trace::{SdkTracerProvider, Span, SpanData, SpanProcessor}
 use serde_json::Value;
 use tracing::Dispatch;
 use tracing::dispatcher::{self, DefaultGuard};
+use tracing::subscriber::NoSubscriber;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 
@@ -26,6 +27,10 @@ use crate::traces::export::note_run;
 /// part where it runs in a [`Scope`](crate::scope::Scope).
 #[must_use = "it captures while it lives"]
 pub fn capture() -> Capture {
+    // While `tracing` knows of one dispatcher only, the first thread to reach a span's place in the code decides by its own
+    // dispatcher, so perhaps by having none, that nobody wants that span. A second one makes it ask every thread.
+    static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::new()));
+    LazyLock::force(&SECOND);
     let spans = Spans::default();
     let provider = SdkTracerProvider::builder()
         .with_sampler(traces::sampler(1.0))

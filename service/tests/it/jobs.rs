@@ -10,7 +10,10 @@ use std::{
 
 use async_trait::async_trait;
 use futures::future::BoxFuture;
-use observability::{propagation, testing::Scrape};
+use observability::{
+    propagation,
+    testing::{Scrape, capture},
+};
 use service::{
     catalog::MAX_ATTEMPTS,
     domain::{ClaimedJob, ImageId, JobId, JobState, Work},
@@ -19,7 +22,7 @@ use service::{
 use tokio::{sync::Notify, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use crate::catalog::home::{Home, capture};
+use crate::catalog::home::Home;
 use crate::support::until;
 
 /// A handler made of a function.

@@ -1,10 +1,6 @@
 //! A catalog with what it lives in, gone when dropped.
 
-use std::{
-    any::Any,
-    sync::{Arc, LazyLock},
-    time::Duration,
-};
+use std::{any::Any, sync::Arc, time::Duration};
 
 use observability::{Registry, testing};
 use service::{
@@ -14,7 +10,6 @@ use service::{
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 use stack::server::{self, Launch, postgres};
 use tempfile::TempDir;
-use tracing::{Dispatch, subscriber::NoSubscriber};
 
 /// Generous: the machine may be loaded, and what is tested here is not its speed.
 const DEADLINE: Duration = Duration::from_mins(1);
@@ -189,14 +184,4 @@ pub fn picture_of(owner: &str, content: &str) -> NewImage {
         owner: Owner(owner.to_owned()),
         ..picture(content)
     }
-}
-
-/// As [`testing::capture`], also while other tests run on other threads.
-///
-/// While `tracing` knows of one dispatcher only, the first thread to reach a span's place in the code decides by its own
-/// dispatcher, so perhaps by having none, that nobody wants that span. A second dispatcher makes it ask every thread.
-pub fn capture() -> testing::Capture {
-    static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::new()));
-    LazyLock::force(&SECOND);
-    testing::capture()
 }

@@ -1,10 +1,10 @@
 //! What the catalog says about itself.
 
-use observability::testing::Scrape;
+use observability::testing::{Scrape, capture};
 use service::domain::ImageId;
 use tracing::{Instrument as _, info_span};
 
-use super::home::{Home, capture, picture};
+use super::home::{Home, picture};
 
 pub async fn every_operation_is_timed_by_what_it_does(home: &Home) {
     let image = home
