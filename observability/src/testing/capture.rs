@@ -109,6 +109,8 @@ pub struct SpanRecord {
     pub span_id: String,
     /// The parent's span id; `None` for a root.
     pub parent_span_id: Option<String>,
+    /// From its start to its end.
+    pub duration: Duration,
     /// Attributes as text.
     pub attributes: BTreeMap<String, String>,
     /// Whether its status is Error.
@@ -128,6 +130,10 @@ impl From<&SpanData> for SpanRecord {
             span_id: span.span_context.span_id().to_string(),
             parent_span_id: (span.parent_span_id != SpanId::INVALID)
                 .then(|| span.parent_span_id.to_string()),
+            duration: span
+                .end_time
+                .duration_since(span.start_time)
+                .unwrap_or_default(),
             attributes: span.attributes.iter().map(attribute).collect(),
             error: matches!(span.status, Status::Error { .. }),
             links: span
