@@ -66,6 +66,20 @@ impl Orientation {
         }
     }
 
+    /// Where a point of the displayed picture is in the stored one; both in shares of width and height.
+    pub(crate) fn stored_point(self, (x, y): (f64, f64)) -> (f64, f64) {
+        match self {
+            Self::Normal => (x, y),
+            Self::FlipHorizontal => (1.0 - x, y),
+            Self::Rotate180 => (1.0 - x, 1.0 - y),
+            Self::FlipVertical => (x, 1.0 - y),
+            Self::Transpose => (y, x),
+            Self::Rotate90 => (y, 1.0 - x),
+            Self::Transverse => (1.0 - y, 1.0 - x),
+            Self::Rotate270 => (1.0 - y, x),
+        }
+    }
+
     /// Turns the picture in `pixels`, using `spare` for the result and swapping the two.
     pub(crate) fn apply(
         self,

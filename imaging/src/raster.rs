@@ -23,14 +23,64 @@ impl Layout {
     }
 }
 
-/// A decoded picture; its pixels are in the buffer the decoder was given.
+/// A decoded picture.
 #[derive(Debug)]
 pub(crate) struct Raster {
-    /// May be smaller than the file's size if the decoder scaled on its own, but keeps its aspect ratio.
-    pub size: Size,
+    pub pixels: Pixels,
+    /// How the pixels are laid out once they are packed.
     pub layout: Layout,
     /// The embedded colour profile, within the limits but otherwise unexamined.
     pub icc: Option<Vec<u8>>,
-    /// The file ended early; what is missing is blank.
+    /// The file ended early or is damaged; what is missing is blank.
     pub truncated: bool,
+}
+
+/// Where a decoder left the pixels in the scratch, and how many.
+#[derive(Debug)]
+pub(crate) enum Pixels {
+    /// In `scratch.pixels`, rows without gaps. May be smaller than the file says, but keeps its aspect ratio.
+    Packed(Size),
+    /// In `scratch.planes`, one channel each, to be resized before they are put together.
+    Planar {
+        planes: Vec<Plane>,
+        encoding: Encoding,
+        /// Whether each sample is the mean of a block of 8 x 8, which blurs more than the resize expects.
+        block_means: bool,
+    },
+}
+
+/// One channel of a picture, possibly smaller than the picture.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plane {
+    /// Bytes from one row to the next.
+    pub stride: usize,
+    /// Samples that show picture.
+    pub size: Size,
+    /// How much of these is picture, exactly: at most one sample less each way.
+    pub extent: (f64, f64),
+}
+
+/// What the channels of a JPEG mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Encoding {
+    Gray,
+    /// JFIF's full-range luma and colour differences.
+    YCbCr,
+    Rgb,
+    /// Four inks; stored inverted by most programs.
+    Cmyk {
+        inverted: bool,
+    },
+    /// Four inks stored inverted, the first three as if they were RGB and then `YCbCr`.
+    Ycck,
+}
+
+impl Encoding {
+    pub(crate) const fn layout(self) -> Layout {
+        match self {
+            Self::Gray => Layout::Gray,
+            Self::YCbCr | Self::Rgb => Layout::Rgb,
+            Self::Cmyk { .. } | Self::Ycck => Layout::Cmyk,
+        }
+    }
 }

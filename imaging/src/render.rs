@@ -60,13 +60,10 @@ pub(crate) fn paint(
 ) -> Result<Picture, Error> {
     let info = probe(bytes, limits)?;
     let plan = operation.plan(info.displayed, limits)?;
-    let stored = if info.orientation.transposes() {
-        plan.transposed()
-    } else {
-        plan
-    };
-    let raster = decode::decode(bytes, &info, stored.whole(), limits, scratch)?;
-    resize(scratch, &raster, stored.visible, stored.scaled)?;
+    let stored = plan.stored(info.orientation);
+    let (whole, fidelity) = (stored.whole(), operation.fidelity);
+    let raster = decode::decode(bytes, &info, whole, fidelity, limits, scratch)?;
+    resize(scratch, &raster, &stored)?;
 
     let Scratch { spare, resized, .. } = scratch;
     let mut layout = color::to_srgb(resized, spare, raster.layout, raster.icc.as_deref())?;

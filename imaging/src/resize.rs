@@ -6,98 +6,177 @@
 
 use crate::{
     Error, Scratch, Size,
-    raster::{Layout, Raster},
-    resample::{Span, Weights, columns, rows, shrink},
+    operation::Plan,
+    planar::interleave,
+    raster::{Layout, Pixels, Raster},
+    resample::{Rows, Span, Weights, columns, rows, shrink},
     scratch::blank,
 };
 
 /// What a block average leaves to the filter at least: libvips calls it the gap, and found 2 to be invisible.
 const GAP: f64 = 2.0;
 
-/// Resizes the middle `visible` part (a share of width and height) of `scratch.pixels` to `target`, into
-/// `scratch.resized`.
-pub(crate) fn resize(
-    scratch: &mut Scratch,
-    raster: &Raster,
-    visible: (f64, f64),
-    target: Size,
-) -> Result<(), Error> {
-    if raster.layout == Layout::Rgba {
-        premultiply(&mut scratch.pixels);
-    }
-    let averaged = raster.layout != Layout::Rgba;
-    match raster.layout {
-        Layout::Gray => resize_channels::<1>(scratch, raster.size, visible, target, averaged),
-        Layout::Rgb => resize_channels::<3>(scratch, raster.size, visible, target, averaged),
-        Layout::Rgba | Layout::Cmyk => {
-            resize_channels::<4>(scratch, raster.size, visible, target, averaged)
-        }
-    }?;
-    if raster.layout == Layout::Rgba {
-        unpremultiply(&mut scratch.resized);
-    }
-    Ok(())
-}
-
-fn resize_channels<const C: usize>(
-    scratch: &mut Scratch,
-    size: Size,
-    visible: (f64, f64),
-    target: Size,
-    averaged: bool,
-) -> Result<(), Error> {
-    let across = Span::middle(size.width, visible.0);
-    let down = Span::middle(size.height, visible.1);
-    // With alpha each rounding of a premultiplied value shows at faint edges: two passes are enough of them.
-    let block = if averaged {
-        (
-            block(across.length, target.width),
-            block(down.length, target.height),
-        )
-    } else {
-        (1, 1)
-    };
+/// Resizes what `plan` shows of the decoded picture, into `scratch.resized`.
+pub(crate) fn resize(scratch: &mut Scratch, raster: &Raster, plan: &Plan) -> Result<(), Error> {
     let Scratch {
         pixels,
         spare,
         resized,
+        planes: channels,
         ..
     } = scratch;
+    match &raster.pixels {
+        Pixels::Packed(size) if *size == plan.scaled && plan.visible == (1.0, 1.0) => {
+            std::mem::swap(pixels, resized);
+            Ok(())
+        }
+        Pixels::Packed(size) => {
+            let source = Source {
+                stride: size.width as usize * raster.layout.channels(),
+                size: *size,
+                extent: (size.width.into(), size.height.into()),
+                averaged: raster.layout != Layout::Rgba,
+                block_means: false,
+            };
+            match raster.layout {
+                Layout::Gray => source.resize::<1>(pixels, spare, resized, plan),
+                Layout::Rgb => source.resize::<3>(pixels, spare, resized, plan),
+                Layout::Cmyk => source.resize::<4>(pixels, spare, resized, plan),
+                Layout::Rgba => {
+                    premultiply(pixels);
+                    source.resize::<4>(pixels, spare, resized, plan)?;
+                    unpremultiply(resized);
+                    Ok(())
+                }
+            }
+        }
+        Pixels::Planar {
+            planes,
+            encoding,
+            block_means,
+        } => {
+            for (plane, samples) in planes.iter().zip(&mut *channels) {
+                let source = Source {
+                    stride: plane.stride,
+                    size: plane.size,
+                    extent: plane.extent,
+                    averaged: true,
+                    block_means: *block_means,
+                };
+                source.resize::<1>(samples, spare, resized, plan)?;
+                std::mem::swap(samples, resized);
+            }
+            blank(resized, plan.scaled.bytes(raster.layout.channels()))?;
+            let channels = channels.each_ref().map(Vec::as_slice);
+            interleave(&channels[..planes.len()], *encoding, resized);
+            Ok(())
+        }
+    }
+}
 
-    let mut size = size;
-    if block != (1, 1) {
+/// What is resized: rows of pixels.
+struct Source {
+    /// Bytes from one row to the next.
+    stride: usize,
+    size: Size,
+    /// How much of `size` is picture.
+    extent: (f64, f64),
+    /// Whether blocks may be averaged first. Not with alpha: each rounding of a premultiplied value shows at faint edges,
+    /// and two passes are enough of them.
+    averaged: bool,
+    /// Whether each sample is the mean of a block of a larger picture.
+    block_means: bool,
+}
+
+impl Source {
+    /// `pixels` to `resized`, by way of `spare`.
+    fn resize<const C: usize>(
+        mut self,
+        pixels: &mut Vec<u8>,
+        spare: &mut Vec<u8>,
+        resized: &mut Vec<u8>,
+        plan: &Plan,
+    ) -> Result<(), Error> {
+        let target = plan.scaled;
+        let across = Span::part(self.extent.0, plan.visible.0, plan.focus.0);
+        let down = Span::part(self.extent.1, plan.visible.1, plan.focus.1);
+        let block = if self.averaged {
+            (
+                block(across.length, target.width),
+                block(down.length, target.height),
+            )
+        } else {
+            (1, 1)
+        };
+        if block != (1, 1) {
+            self.average::<C>(pixels, spare, block)?;
+        }
+        let weights = |span: Span, block: u32, side: u32, target: u32| {
+            let droop = self.block_means && block == 1;
+            Weights::lanczos3(span.shrunk(block), side, target, droop)
+        };
+        let across = weights(across, block.0, self.size.width, target.width);
+        let down = weights(down, block.1, self.size.height, target.height);
+
+        // The order that leaves less between the passes: a tall picture made wide could need more than any limit allows.
+        let columns_first = Size {
+            width: self.size.width,
+            height: target.height,
+        };
+        let rows_first = Size {
+            width: target.width,
+            height: self.size.height,
+        };
+        blank(resized, target.bytes(C))?;
+        if columns_first.pixels() <= rows_first.pixels() {
+            blank(spare, columns_first.bytes(C))?;
+            columns(self.rows(pixels, C), spare, &down);
+            rows::<C>(packed(spare, self.size.width, C), resized, &across);
+        } else {
+            blank(spare, rows_first.bytes(C))?;
+            rows::<C>(self.rows(pixels, C), spare, &across);
+            columns(packed(spare, target.width, C), resized, &down);
+        }
+        Ok(())
+    }
+
+    /// Averages blocks of `pixels`, in place of it.
+    fn average<const C: usize>(
+        &mut self,
+        pixels: &mut Vec<u8>,
+        spare: &mut Vec<u8>,
+        block: (u32, u32),
+    ) -> Result<(), Error> {
         let shrunk = Size {
-            width: size.width.div_ceil(block.0),
-            height: size.height.div_ceil(block.1),
+            width: self.size.width.div_ceil(block.0),
+            height: self.size.height.div_ceil(block.1),
         };
         blank(spare, shrunk.bytes(C))?;
-        shrink::<C>(pixels, size, spare, shrunk, block);
+        shrink::<C>(self.rows(pixels, C), spare, shrunk, self.size.height, block);
         std::mem::swap(pixels, spare);
-        size = shrunk;
+        self.size = shrunk;
+        self.stride = shrunk.width as usize * C;
+        Ok(())
     }
-    let across = Weights::lanczos3(across.shrunk(block.0), size.width, target.width);
-    let down = Weights::lanczos3(down.shrunk(block.1), size.height, target.height);
 
-    // The order that leaves less between the passes: a tall picture made wide could need more than any limit allows.
-    let columns_first = Size {
-        width: size.width,
-        height: target.height,
-    };
-    let rows_first = Size {
-        width: target.width,
-        height: size.height,
-    };
-    blank(resized, target.bytes(C))?;
-    if columns_first.pixels() <= rows_first.pixels() {
-        blank(spare, columns_first.bytes(C))?;
-        columns(pixels, spare, size.width as usize * C, &down);
-        rows::<C>(spare, resized, columns_first.width, &across);
-    } else {
-        blank(spare, rows_first.bytes(C))?;
-        rows::<C>(pixels, spare, size.width, &across);
-        columns(spare, resized, target.width as usize * C, &down);
+    fn rows<'a>(&self, pixels: &'a [u8], channels: usize) -> Rows<'a> {
+        let length = self.size.width as usize * channels;
+        Rows {
+            // Without the padding below the picture.
+            bytes: &pixels[..(self.size.height as usize - 1) * self.stride + length],
+            stride: self.stride,
+            length,
+        }
     }
-    Ok(())
+}
+
+fn packed(bytes: &[u8], width: u32, channels: usize) -> Rows<'_> {
+    let length = width as usize * channels;
+    Rows {
+        bytes,
+        stride: length,
+        length,
+    }
 }
 
 /// The side of a block that leaves at least [`GAP`] to the filter.

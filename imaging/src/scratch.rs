@@ -12,6 +12,21 @@ pub struct Scratch {
     pub(crate) spare: Vec<u8>,
     /// The picture after the resize.
     pub(crate) resized: Vec<u8>,
+    /// The channels of a picture that is put together after the resize.
+    pub(crate) planes: [Vec<u8>; 4],
+    /// What a JPEG decoder needs besides.
+    pub(crate) jpeg: JpegScratch,
+}
+
+/// Memory of a JPEG while it is decoded.
+#[derive(Debug, Default)]
+pub(crate) struct JpegScratch {
+    /// A stretch of coded data without stuffing.
+    pub window: Vec<u8>,
+    /// The coefficients of each component of a progressive picture.
+    pub coefficients: [Vec<i16>; 4],
+    /// Which coefficients of each block are not zero.
+    pub nonzero: [Vec<u64>; 4],
 }
 
 impl Scratch {
@@ -24,18 +39,36 @@ impl Scratch {
         Self::default()
     }
 
-    /// Gives back memory beyond [`Self::KEPT_BYTES`], the biggest buffer first.
+    /// Gives back memory beyond [`Self::KEPT_BYTES`]: first what only some pictures need, then the biggest buffer.
     pub(crate) fn trim(&mut self) {
+        if self.held_bytes() > Self::KEPT_BYTES {
+            self.jpeg = JpegScratch::default();
+        }
         while self.held_bytes() > Self::KEPT_BYTES {
             let buffers = [&mut self.pixels, &mut self.spare, &mut self.resized];
-            if let Some(biggest) = buffers.into_iter().max_by_key(|buffer| buffer.capacity()) {
+            let buffers = buffers.into_iter().chain(&mut self.planes);
+            if let Some(biggest) = buffers.max_by_key(|buffer| buffer.capacity()) {
                 *biggest = Vec::new();
             }
         }
     }
 
     fn held_bytes(&self) -> usize {
-        self.pixels.capacity() + self.spare.capacity() + self.resized.capacity()
+        let Self {
+            pixels,
+            spare,
+            resized,
+            planes,
+            jpeg,
+        } = self;
+        let bytes: usize = [pixels, spare, resized, &jpeg.window]
+            .into_iter()
+            .chain(planes)
+            .map(Vec::capacity)
+            .sum();
+        let coefficients: usize = jpeg.coefficients.iter().map(Vec::capacity).sum();
+        let nonzero: usize = jpeg.nonzero.iter().map(Vec::capacity).sum();
+        bytes + 2 * coefficients + 8 * nonzero
     }
 }
 
@@ -43,11 +76,18 @@ impl Scratch {
 ///
 /// Zeros rather than what was there: a decoder that stops early must not show the previous picture.
 pub(crate) fn blank(buffer: &mut Vec<u8>, len: usize) -> Result<(), Error> {
+    filled(buffer, len, 0)
+}
+
+/// Makes `buffer` exactly `len` times `value`.
+pub(crate) fn filled<T: Copy>(buffer: &mut Vec<T>, len: usize, value: T) -> Result<(), Error> {
     buffer.clear();
     buffer
         .try_reserve_exact(len)
-        .map_err(|_| Error::OutOfMemory { bytes: len as u64 })?;
-    buffer.resize(len, 0);
+        .map_err(|_| Error::OutOfMemory {
+            bytes: (len as u64).saturating_mul(size_of::<T>() as u64),
+        })?;
+    buffer.resize(len, value);
     Ok(())
 }
 

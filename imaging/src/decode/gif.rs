@@ -8,7 +8,7 @@ use super::peak_bytes;
 use crate::{
     Error, Info, InputFormat, Limits, Orientation, Scratch, Size,
     bytes::le_u16,
-    raster::{Layout, Raster},
+    raster::{Layout, Pixels, Raster},
     scratch::blank,
 };
 
@@ -76,7 +76,7 @@ pub(super) fn decode(
         );
     }
     Ok(Raster {
-        size: info.stored,
+        pixels: Pixels::Packed(info.stored),
         layout: Layout::Rgba,
         icc: None,
         truncated,

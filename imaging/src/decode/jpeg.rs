@@ -1,311 +1,160 @@
-//! JPEG: the markers by our own parser, the pixels by zune-jpeg.
+//! JPEG (ITU-T T.81, JFIF 1.02), decoded only as far as the result needs.
 //!
-//! This is where a decoder of our own, that decodes only the coefficients a small result needs, will take
-//! the library's place.
+//! A picture that is shown at an eighth of its size needs one number of each block of 8 x 8, at a quarter four, and so on.
+//! [`samples_a_block`] chooses N, and everything below decodes N x N samples of each block. What each file is for:
+//!
+//! | file | concern |
+//! |---|---|
+//! | `markers`, `header`, `tables` | segments: what the file says of itself, and what scans are read with |
+//! | `bits`, `huffman`, `restarts` | coded data: stuffing, codes, and finding one's place again |
+//! | `sequential`, `progressive` | scans: which coefficients come when |
+//! | `channel`, `inverse`, `upsample` | from coefficients to samples, to rows of a picture |
+//! | `decoder` | all of it, in the order of the file |
 
-use zune_core::{bytestream::ZCursor, colorspace::ColorSpace, options::DecoderOptions};
-use zune_jpeg::JpegDecoder;
-
-use super::{peak_bytes, same_size};
 use crate::{
-    Error, Info, InputFormat, Limits, Orientation, Scratch, Size,
-    bytes::be_u16,
-    exif,
-    raster::{Layout, Raster},
+    Error, Fidelity, Info, InputFormat, Limits, Scratch, Size,
+    planar::interleave,
+    raster::{Pixels, Raster},
     scratch::blank,
 };
 
-/// More scans than any encoder writes; each one costs a pass over all blocks, however few bytes it has.
-const MAX_SCANS: usize = 64;
+mod bits;
+mod channel;
+mod decoder;
+mod header;
+mod huffman;
+mod inverse;
+mod markers;
+mod progressive;
+mod restarts;
+mod sequential;
+mod tables;
+mod upsample;
 
-const SOS: u8 = 0xda;
-const EOI: u8 = 0xd9;
-const EXIF_NAME: &[u8] = b"Exif\0\0";
-const ICC_NAME: &[u8] = b"ICC_PROFILE\0";
+use header::{Frame, Header};
+use upsample::Upsampled;
+
+/// Samples that the resize gets for each pixel of the result, at least: with fewer, what is left of the coefficients that
+/// are cut off becomes visible. Found by a sweep of factors over photographs.
+const OVERSAMPLING: f64 = 1.5;
 
 pub(super) fn probe(bytes: &[u8], limits: &Limits) -> Result<Info, Error> {
-    let markers = Markers::read(bytes, limits)?;
-    let channels = markers.layout().channels();
+    let Header {
+        frame,
+        orientation,
+        encoding,
+        ..
+    } = Header::read(bytes, limits)?;
     Ok(Info {
         format: InputFormat::Jpeg,
-        stored: markers.size,
-        displayed: markers.orientation.display(markers.size),
-        orientation: markers.orientation,
+        stored: frame.size,
+        displayed: orientation.display(frame.size),
+        orientation,
         has_alpha: false,
         frames: 1,
-        decoded_bytes: peak_bytes(markers.size, channels, markers.coefficient_bytes()),
+        decoded_bytes: full_size_bytes(&frame, encoding.layout().channels()),
     })
 }
 
+/// Decodes for a result in which the whole picture would be `target` large.
 pub(super) fn decode(
     bytes: &[u8],
-    info: &Info,
+    target: Size,
+    fidelity: Fidelity,
     limits: &Limits,
     scratch: &mut Scratch,
 ) -> Result<Raster, Error> {
-    let markers = Markers::read(bytes, limits)?;
-    let scans = Scans::count(&bytes[markers.scan_offset..]);
-    if scans.count > MAX_SCANS {
-        return Err(damaged(
-            markers.scan_offset,
-            format!("{} scans, more than {MAX_SCANS}", scans.count),
-        ));
-    }
-    let side = limits.side as usize;
-    let options = DecoderOptions::default()
-        .set_max_width(side)
-        .set_max_height(side)
-        .jpeg_set_max_scans(MAX_SCANS);
-    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
-    decoder.decode_headers().map_err(|error| library(&error))?;
-    let found = decoder.dimensions().unwrap_or_default();
-    same_size(info, (found.0 as u32, found.1 as u32))?;
-
-    let layout = markers.layout();
-    let colorspace = match layout {
-        Layout::Gray => ColorSpace::Luma,
-        Layout::Rgb | Layout::Rgba => ColorSpace::RGB,
-        // Undone below: the library's own way to RGB takes every file for inverted, and ignores profiles.
-        Layout::Cmyk => decoder.input_colorspace().unwrap_or(ColorSpace::CMYK),
-    };
-    decoder.set_options(options.jpeg_set_out_colorspace(colorspace));
-    blank(&mut scratch.pixels, info.stored.bytes(layout.channels()))?;
-    decoder
-        .decode_into(&mut scratch.pixels)
-        .map_err(|error| library(&error))?;
-    match colorspace {
-        ColorSpace::YCCK => ycck_to_ink(&mut scratch.pixels),
-        ColorSpace::CMYK if markers.adobe => {
-            scratch.pixels.iter_mut().for_each(|ink| *ink = 255 - *ink);
+    let header = Header::read(bytes, limits)?;
+    let n = samples_a_block(&header.frame, target, fidelity);
+    let decoded = decoder::decode(bytes, &header, n, scratch)?;
+    let is_unscaled = target == header.frame.size;
+    let pixels = if is_unscaled {
+        put_together(&header, &decoded, scratch)?;
+        Pixels::Packed(target)
+    } else {
+        Pixels::Planar {
+            planes: decoded.planes,
+            encoding: header.encoding,
+            block_means: n == 1,
         }
-        _ => {}
-    }
+    };
     Ok(Raster {
-        size: info.stored,
-        layout,
-        icc: markers.icc(),
-        truncated: !scans.complete,
+        pixels,
+        layout: header.encoding.layout(),
+        icc: header.icc(),
+        truncated: decoded.truncated,
     })
 }
 
-/// Everything before the first scan that matters here.
-struct Markers<'a> {
-    size: Size,
-    /// Horizontal and vertical sampling factor of each component.
-    sampling: Vec<(u8, u8)>,
-    progressive: bool,
-    orientation: Orientation,
-    /// Whether an Adobe segment is there: then CMYK is stored inverted.
-    adobe: bool,
-    /// Sequence number and content of each part of the profile.
-    icc_parts: Vec<(u8, &'a [u8])>,
-    /// Components of the first scan.
-    scan_components: usize,
-    /// Where the first scan's marker is.
-    scan_offset: usize,
+/// The smallest number of samples to a block's side that leaves the resize enough to work with.
+///
+/// The mean of a block is not a sample of a picture that was filtered as the resize would have done it: it shows unless
+/// corrected, and is used only where the fidelity allows it, or where it saves nearly everything (the scans of a
+/// progressive picture that hold the rest are then not read).
+fn samples_a_block(frame: &Frame, target: Size, fidelity: Fidelity) -> usize {
+    let wanted = |stored: u32, target: u32| {
+        (OVERSAMPLING * 8.0 * f64::from(target) / f64::from(stored)).ceil() as usize
+    };
+    let least = if fidelity == Fidelity::NearEqual || frame.is_progressive {
+        1
+    } else {
+        2
+    };
+    wanted(frame.size.width, target.width)
+        .max(wanted(frame.size.height, target.height))
+        .clamp(least, 8)
 }
 
-impl<'a> Markers<'a> {
-    fn read(bytes: &'a [u8], limits: &Limits) -> Result<Self, Error> {
-        let mut frame = None;
-        let mut found = Self {
-            size: Size {
-                width: 0,
-                height: 0,
-            },
-            sampling: Vec::new(),
-            progressive: false,
-            orientation: Orientation::Normal,
-            adobe: false,
-            icc_parts: Vec::new(),
-            scan_components: 0,
-            scan_offset: 0,
-        };
-        let (mut icc_bytes, mut metadata_bytes) = (0, 0);
-        let mut at = 2;
-        loop {
-            let (marker, start) = next_marker(bytes, at)?;
-            let length = usize::from(
-                be_u16(bytes, start).ok_or_else(|| damaged(start, "ends inside its header"))?,
-            );
-            let content = bytes
-                .get(start + 2..start + length.max(2))
-                .ok_or_else(|| damaged(start, "ends inside its header"))?;
-            match marker {
-                0xc0..=0xc2 if frame.is_some() => return Err(damaged(start, "two frame headers")),
-                0xc0..=0xc2 => {
-                    found.progressive = marker == 0xc2;
-                    found.frame_header(content, start, limits)?;
-                    frame = Some(());
-                }
-                0xc3 | 0xc5..=0xc7 => return Err(unsupported("lossless or hierarchical coding")),
-                0xc9..=0xcf => return Err(unsupported("arithmetic coding")),
-                0xe1 if content.starts_with(EXIF_NAME)
-                    && found.orientation == Orientation::Normal =>
-                {
-                    found.orientation = exif::orientation(content);
-                }
-                0xe2 if content.starts_with(ICC_NAME) && content.len() >= 14 => {
-                    found.icc_parts.push((content[12], &content[14..]));
-                    icc_bytes += content.len() as u64 - 14;
-                }
-                0xee => found.adobe |= content.starts_with(b"Adobe") && content.len() >= 12,
-                SOS => {
-                    frame.ok_or_else(|| damaged(start, "a scan without a frame header"))?;
-                    found.scan_components = content.first().copied().unwrap_or(0).into();
-                    found.scan_offset = start - 2;
-                    return found.readable();
-                }
-                _ => {}
-            }
-            if matches!(marker, 0xe0..=0xef | 0xfe) {
-                metadata_bytes += length as u64;
-            }
-            limits.check_icc(icc_bytes)?;
-            limits.check_metadata(metadata_bytes - icc_bytes)?;
-            at = start + length.max(2);
-        }
-    }
-
-    fn frame_header(&mut self, content: &[u8], at: usize, limits: &Limits) -> Result<(), Error> {
-        let [precision, h1, h0, w1, w0, components, table @ ..] = content else {
-            return Err(damaged(at, "a frame header that is too short"));
-        };
-        self.size = Size {
-            width: u16::from_be_bytes([*w1, *w0]).into(),
-            height: u16::from_be_bytes([*h1, *h0]).into(),
-        };
-        match (precision, components) {
-            (8, 1 | 3 | 4) => {}
-            (8, _) => return Err(unsupported("a number of components other than 1, 3 and 4")),
-            _ => return Err(unsupported("more than 8 bits a sample")),
-        }
-        match self.size {
-            Size { width: 0, .. } => return Err(damaged(at, "a width of zero")),
-            Size { height: 0, .. } => {
-                return Err(unsupported(
-                    "a height that is given after the picture (DNL)",
-                ));
-            }
-            size => limits.check_input(size)?,
-        }
-        self.sampling = table
-            .as_chunks::<3>()
-            .0
-            .iter()
-            .map(|[_, factors, _]| (factors >> 4, factors & 15))
-            .collect();
-        let valid = |&(h, v): &(u8, u8)| (1..=4).contains(&h) && (1..=4).contains(&v);
-        if self.sampling.len() != usize::from(*components) || !self.sampling.iter().all(valid) {
-            return Err(damaged(at, "sampling factors that make no sense"));
-        }
-        Ok(())
-    }
-
-    /// Refuses the one variety that zune-jpeg takes and gets wrong: it mixes up the rows.
-    fn readable(self) -> Result<Self, Error> {
-        let subsampled = self
-            .sampling
-            .iter()
-            .any(|factors| *factors != self.sampling[0]);
-        if self.in_several_scans() && !self.progressive && subsampled {
-            return Err(unsupported(
-                "a scan for each component with subsampled colour",
-            ));
-        }
-        Ok(self)
-    }
-
-    fn in_several_scans(&self) -> bool {
-        self.progressive || self.scan_components != self.sampling.len()
-    }
-
-    fn layout(&self) -> Layout {
-        match self.sampling.len() {
-            1 => Layout::Gray,
-            4 => Layout::Cmyk,
-            _ => Layout::Rgb,
-        }
-    }
-
-    /// The coefficients of a file in several scans are all kept until the last one, two bytes each.
-    fn coefficient_bytes(&self) -> u64 {
-        if !self.in_several_scans() {
-            return 0;
-        }
-        let largest = |factor: fn(&(u8, u8)) -> u8| {
-            u64::from(self.sampling.iter().map(factor).max().unwrap_or(1))
-        };
-        let samples: u64 = self
-            .sampling
-            .iter()
-            .map(|&(h, v)| u64::from(h) * u64::from(v))
-            .sum();
-        2 * self.size.pixels() * samples / (largest(|s| s.0) * largest(|s| s.1))
-    }
-
-    /// The profile, its parts in the order of their numbers.
-    fn icc(&self) -> Option<Vec<u8>> {
-        let mut parts = self.icc_parts.clone();
-        parts.sort_by_key(|(number, _)| *number);
-        (!parts.is_empty()).then(|| {
-            parts
-                .into_iter()
-                .flat_map(|(_, part)| part)
-                .copied()
-                .collect()
+/// The pixels of a picture at its own size, row by row.
+fn put_together(
+    header: &Header,
+    decoded: &decoder::Decoded,
+    scratch: &mut Scratch,
+) -> Result<(), Error> {
+    let Frame {
+        size,
+        components,
+        largest,
+        ..
+    } = &header.frame;
+    let channels = header.encoding.layout().channels();
+    blank(&mut scratch.pixels, size.bytes(channels))?;
+    let mut upsampled: Vec<_> = scratch
+        .planes
+        .iter()
+        .zip(&decoded.planes)
+        .zip(components)
+        .map(|((samples, plane), component)| {
+            Upsampled::new(samples, *plane, *largest, component.sampling)
         })
-    }
-}
-
-/// The next marker from `at` on, and where its length is. Bytes before it are skipped, as every decoder does.
-fn next_marker(bytes: &[u8], at: usize) -> Result<(u8, usize), Error> {
-    let rest = bytes.get(at..).unwrap_or_default();
-    let is_marker = |pair: &[u8]| pair[0] == 0xff && !matches!(pair[1], 0 | 1 | 0xd0..=0xd8 | 0xff);
-    let skipped = rest
-        .windows(2)
-        .position(is_marker)
-        .ok_or_else(|| damaged(at, "ends before its first scan"))?;
-    match rest[skipped + 1] {
-        EOI => Err(damaged(at + skipped, "ends before its first scan")),
-        marker => Ok((marker, at + skipped + 2)),
-    }
-}
-
-/// What can be said of the coded data without decoding it: a marker can't occur in it by chance.
-struct Scans {
-    count: usize,
-    /// Whether the end marker is there.
-    complete: bool,
-}
-
-impl Scans {
-    fn count(from_first: &[u8]) -> Self {
-        let mut scans = Self {
-            count: 0,
-            complete: false,
-        };
-        for pair in from_first.windows(2).filter(|pair| pair[0] == 0xff) {
-            scans.count += usize::from(pair[1] == SOS);
-            scans.complete |= pair[1] == EOI;
+        .collect();
+    let width = size.width as usize;
+    let mut rows = vec![vec![0; width]; upsampled.len()];
+    for (y, pixels) in scratch
+        .pixels
+        .chunks_exact_mut(width * channels)
+        .enumerate()
+    {
+        for (channel, row) in upsampled.iter_mut().zip(&mut rows) {
+            channel.row(y, row);
         }
-        scans
+        let rows: [&[u8]; 4] = std::array::from_fn(|i| rows.get(i).map_or(&[][..], |row| row));
+        interleave(&rows[..components.len()], header.encoding, pixels);
     }
+    Ok(())
 }
 
-/// `YCbCr` that stands for inverted CMY, and inverted K, become amounts of ink (JFIF's matrix, 16-bit fixed point).
-fn ycck_to_ink(pixels: &mut [u8]) {
-    for pixel in pixels.as_chunks_mut::<4>().0 {
-        let [y, cb, cr, k] = pixel.map(i32::from);
-        let (cb, cr) = (cb - 128, cr - 128);
-        let sample = |offset: i32| (y + ((offset + 32_768) >> 16)).clamp(0, 255) as u8;
-        *pixel = [
-            sample(91_881 * cr),
-            sample(-22_554 * cb - 46_802 * cr),
-            sample(116_130 * cb),
-            (255 - k) as u8,
-        ];
-    }
+/// Memory of a render at full size: samples with their padding, coefficients, pixels, and a resize's intermediate.
+fn full_size_bytes(frame: &Frame, channels: usize) -> u64 {
+    let samples = frame.components.iter().map(|component| {
+        let (across, down) = frame.blocks(component);
+        64 * (across * down) as u64
+    });
+    super::peak_bytes(
+        frame.size,
+        channels,
+        samples.sum::<u64>() + decoder::coefficient_bytes(frame, 8),
+    )
 }
 
 fn damaged(at: usize, reason: impl Into<String>) -> Error {
@@ -317,8 +166,4 @@ fn unsupported(feature: &'static str) -> Error {
         format: InputFormat::Jpeg,
         feature,
     }
-}
-
-fn library(error: &zune_jpeg::errors::DecodeErrors) -> Error {
-    Error::damaged(InputFormat::Jpeg, None, format!("{error:?}"))
 }

@@ -9,7 +9,7 @@ use crate::{
     Error, Info, InputFormat, Limits, Orientation, Scratch, Size,
     bytes::be_u32,
     exif,
-    raster::{Layout, Raster},
+    raster::{Layout, Pixels, Raster},
     scratch::blank,
 };
 
@@ -71,7 +71,7 @@ pub(super) fn decode(
     let icc = reader.info().icc_profile.as_deref().map(<[u8]>::to_vec);
     let icc = icc.filter(|profile| profile.len() as u64 <= limits.icc_bytes);
     Ok(Raster {
-        size: info.stored,
+        pixels: Pixels::Packed(info.stored),
         layout,
         icc,
         truncated,

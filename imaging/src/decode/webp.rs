@@ -6,7 +6,7 @@ use crate::{
     bytes::{le_u16, le_u24, le_u32},
     decode::gif::place,
     exif,
-    raster::{Layout, Raster},
+    raster::{Layout, Pixels, Raster},
     scratch::blank,
     webp::ffi::{self, DecodeFailure},
 };
@@ -66,7 +66,7 @@ pub(super) fn decode(
         )
         .map_err(damaged_pixels)?;
         return Ok(Raster {
-            size,
+            pixels: Pixels::Packed(size),
             layout,
             icc,
             truncated: false,
@@ -90,7 +90,7 @@ pub(super) fn decode(
         container.frame.position,
     );
     Ok(Raster {
-        size: info.stored,
+        pixels: Pixels::Packed(info.stored),
         layout,
         icc,
         truncated: false,

@@ -34,6 +34,7 @@ fn check(bytes: &[u8], source: Size, scratch: &mut Scratch) {
                     fit,
                     format,
                     quality: 70,
+                    ..Operation::inside(1, format)
                 };
                 let what = format!("{source:?} {operation:?}");
                 match render(bytes, &operation, &Limits::default(), scratch) {

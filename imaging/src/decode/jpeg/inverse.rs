@@ -1,0 +1,229 @@
+//! The inverse cosine transform (T.81 A.3.3), at eight sizes.
+//!
+//! The N x N lowest coefficients of a block, transformed by N points instead of 8, are the block at N/8 of its size: what
+//! is left out are the frequencies that a picture of that size can't show. Coefficients come in dequantised and
+//! normalised ([`normalisation`]), so that all sizes have the same scale.
+
+use super::tables::ZIGZAG;
+use crate::bytes::round_to_byte;
+
+/// A block's coefficients, by row (vertical frequency) and column.
+pub(super) type Block = [[f32; 8]; 8];
+
+/// Samples are stored shifted down by half their range (T.81 A.3.1).
+const LEVEL_SHIFT: f32 = 128.0;
+
+/// What coefficient `k` of the zigzag order is multiplied with before a transform: T.81's `C(u) C(v) / 4`.
+pub(super) fn normalisation(k: usize) -> f32 {
+    let (row, column) = (ZIGZAG[k] / 8, ZIGZAG[k] % 8);
+    let factor = |frequency| {
+        if frequency == 0 {
+            std::f32::consts::FRAC_1_SQRT_2
+        } else {
+            1.0
+        }
+    };
+    factor(row) * factor(column) / 4.0
+}
+
+/// The last coefficient in zigzag order that a block of N x N samples needs.
+pub(super) const fn last_needed(n: usize) -> usize {
+    let mut k = 63;
+    while ZIGZAG[k] as usize / 8 >= n || ZIGZAG[k] as usize % 8 >= n {
+        k -= 1;
+    }
+    k
+}
+
+/// Writes N x N samples to `plane` from `at` on. Only the block's first N rows and columns are read.
+#[inline(always)]
+pub(super) fn inverse<const N: usize>(block: &Block, plane: &mut [u8], at: usize, stride: usize) {
+    match N {
+        1 => plane[at] = sample(block[0][0]),
+        2 => {
+            let half = std::f32::consts::FRAC_1_SQRT_2;
+            let [a, b, c, d] = [
+                block[0][0],
+                block[0][1] * half,
+                block[1][0] * half,
+                block[1][1] * 0.5,
+            ];
+            plane[at..at + 2].copy_from_slice(&[sample(a + b + c + d), sample(a - b + c - d)]);
+            let below = at + stride;
+            plane[below..below + 2]
+                .copy_from_slice(&[sample(a + b - c - d), sample(a - b - c + d)]);
+        }
+        3 | 4 => separable::<N, 4>(block, plane, at, stride),
+        _ => separable::<N, 8>(block, plane, at, stride),
+    }
+}
+
+/// Writes N x N samples of a block that has a mean and nothing else.
+#[inline(always)]
+pub(super) fn flat<const N: usize>(mean: f32, plane: &mut [u8], at: usize, stride: usize) {
+    let value = sample(mean);
+    for row in 0..N {
+        plane[at + row * stride..][..N].fill(value);
+    }
+}
+
+#[inline(always)]
+fn sample(value: f32) -> u8 {
+    round_to_byte(value + LEVEL_SHIFT)
+}
+
+/// Down the columns, then along the rows. `LANES` is N rounded up to what fills vector registers.
+#[inline(always)]
+fn separable<const N: usize, const LANES: usize>(
+    block: &Block,
+    plane: &mut [u8],
+    at: usize,
+    stride: usize,
+) {
+    let mut rows = [[0.0; LANES]; N];
+    for (row, coefficients) in rows.iter_mut().zip(block) {
+        row.copy_from_slice(&coefficients[..LANES]);
+    }
+    let columns = transform(&rows);
+    let mut turned = [[0.0; LANES]; N];
+    for (x, turned) in turned.iter_mut().enumerate() {
+        for (y, value) in turned.iter_mut().take(N).enumerate() {
+            *value = columns[y][x];
+        }
+    }
+    // Now each entry is a column of the block, with one lane for each of its rows.
+    let samples = transform(&turned).map(|column| column.map(sample));
+    for y in 0..N {
+        let row = &mut plane[at + y * stride..][..N];
+        for (value, column) in row.iter_mut().zip(&samples) {
+            *value = column[y];
+        }
+    }
+}
+
+/// An N-point inverse transform of each lane. Even frequencies are symmetric about the middle and odd ones antisymmetric,
+/// so half the sums serve for both halves.
+#[inline(always)]
+fn transform<const N: usize, const LANES: usize>(input: &[[f32; LANES]; N]) -> [[f32; LANES]; N] {
+    let mut output = [[0.0; LANES]; N];
+    for x in 0..N.div_ceil(2) {
+        let (mut even, mut odd) = ([0.0; LANES], [0.0; LANES]);
+        for (frequency, row) in input.iter().enumerate() {
+            let cosine = Basis::<N>::COSINES[frequency][x];
+            let sum = if frequency % 2 == 0 {
+                &mut even
+            } else {
+                &mut odd
+            };
+            for (sum, value) in sum.iter_mut().zip(row) {
+                *sum += cosine * value;
+            }
+        }
+        for lane in 0..LANES {
+            output[x][lane] = even[lane] + odd[lane];
+            output[N - 1 - x][lane] = even[lane] - odd[lane];
+        }
+    }
+    output
+}
+
+/// The cosines of an N-point transform.
+struct Basis<const N: usize>;
+
+impl<const N: usize> Basis<N> {
+    /// By frequency u and position x: cos((2x + 1) u pi / 2N).
+    const COSINES: [[f32; N]; N] = {
+        let mut table = [[0.0; N]; N];
+        let mut u = 0;
+        while u < N {
+            let mut x = 0;
+            while x < N {
+                // In quarters of 1/N of a turn, less whole turns.
+                let angle = ((2 * x + 1) * u) % (4 * N);
+                table[u][x] = cosine(angle as f64 * std::f64::consts::PI / (2 * N) as f64) as f32;
+                x += 1;
+            }
+            u += 1;
+        }
+        table
+    };
+}
+
+/// cos(x) for 0 <= x < 2 pi by its power series, as a constant.
+const fn cosine(x: f64) -> f64 {
+    let (mut term, mut sum, mut n) = (1.0, 1.0, 0.0);
+    while n < 40.0 {
+        term *= -x * x / ((n + 1.0) * (n + 2.0));
+        sum += term;
+        n += 2.0;
+    }
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The definition, in double precision, without any short cut.
+    fn by_definition<const N: usize>(block: &Block) -> Vec<u8> {
+        let cosine = |x: usize, u: usize| {
+            ((2 * x + 1) as f64 * u as f64 * std::f64::consts::PI / (2 * N) as f64).cos()
+        };
+        let mut samples = Vec::new();
+        for y in 0..N {
+            for x in 0..N {
+                let mut sum = 128.0;
+                for v in 0..N {
+                    for u in 0..N {
+                        sum += f64::from(block[v][u]) * cosine(x, u) * cosine(y, v);
+                    }
+                }
+                samples.push(sum.round().clamp(0.0, 255.0) as u8);
+            }
+        }
+        samples
+    }
+
+    fn check<const N: usize>() {
+        let mut state = 1u32;
+        let mut random = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 16) as f32 / 65_536.0 - 0.5
+        };
+        for strength in [20.0, 200.0, 3000.0] {
+            let block: Block =
+                std::array::from_fn(|_| std::array::from_fn(|_| random() * strength));
+            let mut plane = vec![0; 12 * N + 1];
+            inverse::<N>(&block, &mut plane, 1, 12);
+            for (y, row) in by_definition::<N>(&block).chunks(N).enumerate() {
+                for (x, expected) in row.iter().enumerate() {
+                    let got = plane[1 + y * 12 + x];
+                    assert!(
+                        got.abs_diff(*expected) <= 1,
+                        "{N}: {got} and {expected} at {x}, {y}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_size_is_the_transform_by_definition() {
+        check::<1>();
+        check::<2>();
+        check::<3>();
+        check::<4>();
+        check::<5>();
+        check::<6>();
+        check::<7>();
+        check::<8>();
+    }
+
+    #[test]
+    fn a_size_needs_the_coefficients_of_its_corner() {
+        assert_eq!(
+            [1, 2, 3, 4, 5, 6, 7, 8].map(last_needed),
+            [0, 4, 12, 24, 39, 51, 59, 63]
+        );
+    }
+}
