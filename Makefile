@@ -5,7 +5,7 @@
 # Options of `chitram-stack demo`, for instance: make demo ARGS="--keep --seconds 20"
 ARGS =
 
-.PHONY: help demo test backends photos lint bench
+.PHONY: help demo test backends photos lint bench bench-imaging
 
 help:
 	@echo "make demo      build, boot, load, break, report   (ARGS=\"--keep --photos DIR --seconds N --report FILE\")"
@@ -14,6 +14,7 @@ help:
 	@echo "make photos    bring real photographs into the cache; the demo uses them when they are there"
 	@echo "make lint      formatting, clippy, licences and sources of dependencies, shell scripts"
 	@echo "make bench     the benchmarks"
+	@echo "make bench-imaging  imaging beside libvips and the image crate (ARGS=\"--case NAME --sweep --help\")"
 
 demo:
 	cargo build --locked --profile demo --bins
@@ -33,3 +34,6 @@ lint:
 
 bench:
 	cargo bench --locked -p stack --bench fault_proxy
+
+bench-imaging:
+	@scripts/bench-imaging $(ARGS)
