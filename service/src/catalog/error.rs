@@ -74,11 +74,6 @@ impl CatalogError {
         )
     }
 
-    /// Whether the change was certainly not applied.
-    pub const fn not_applied(&self) -> bool {
-        !matches!(self, Self::OutcomeUnknown { .. })
-    }
-
     /// The value of `error.type` in spans and metrics.
     pub const fn error_type(&self) -> &'static str {
         match self {

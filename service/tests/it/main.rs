@@ -6,6 +6,7 @@
 
 mod catalog;
 mod content;
+mod faults;
 mod jobs;
 mod list;
 mod outage;
@@ -15,5 +16,6 @@ mod race;
 mod render;
 mod signals;
 mod sockets;
+mod store;
 mod support;
 mod upload;
