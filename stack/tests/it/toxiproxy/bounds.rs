@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 use tokio::time::timeout;
 
 use super::{
-    peers::{PATIENCE, Peer, echo_server, refuses},
+    peers::{PATIENCE, Peer, echo_server, pair, refuses, server},
     subject::{Subject, run},
 };
 
@@ -49,6 +50,50 @@ async fn a_large_body_is_refused() {
     let subject = Subject::stand_in().await;
     let answer = subject.call("POST /populate", " ".repeat(2 << 20)).await;
     assert_eq!(answer.status, 413);
+}
+
+/// Lets this process have so many descriptors; fails where even the hard limit is lower.
+fn allow_descriptors(needed: u64) {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_some_and(|current| current < needed) {
+        let raised = Rlimit {
+            current: Some(needed),
+            ..limit
+        };
+        setrlimit(Resource::Nofile, raised).expect("a limit of open files of at least 8,192");
+    }
+}
+
+#[tokio::test]
+async fn one_connection_more_than_1024_waits_until_another_ends() {
+    const CONNECTIONS: usize = 1024;
+    // Each has both its ends in this process, and the proxy's two between them.
+    allow_descriptors(8 * CONNECTIONS as u64);
+    run(async {
+        let subject = Subject::stand_in().await;
+        let (upstream, mut clients) = server().await;
+        let proxy = subject.proxy(upstream).await;
+        let mut pairs = Vec::with_capacity(CONNECTIONS);
+        for _ in 0..CONNECTIONS {
+            pairs.push(pair(proxy, &mut clients).await);
+        }
+        // The kernel accepts it, so it can send; nobody is dialled for it.
+        let mut waiting = Peer::connect(proxy).await;
+        waiting.send(b"at last").await;
+        let dialled = timeout(Duration::from_millis(500), clients.recv()).await;
+        assert!(dialled.is_err(), "a connection beyond the bound is carried");
+        let (client, server) = &mut pairs[0];
+        client.send(b"as ever").await;
+        server.expect(b"as ever").await;
+
+        drop(pairs.pop());
+        let mut server = timeout(PATIENCE, clients.recv())
+            .await
+            .expect("its turn never comes")
+            .unwrap();
+        server.expect(b"at last").await;
+    })
+    .await;
 }
 
 #[tokio::test]
