@@ -77,8 +77,9 @@ impl Progress {
     pub fn new() -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(0);
+            // The bar takes what the words leave of the line: one that is longer than the terminal is drawn over two.
             // A template that could not be parsed would be this file's own defect; the default style still shows progress.
-            if let Ok(style) = ProgressStyle::with_template("{prefix:>16} {bar:24} {msg}") {
+            if let Ok(style) = ProgressStyle::with_template("{prefix} {wide_bar} {msg}") {
                 bar.set_style(style);
             }
             bar

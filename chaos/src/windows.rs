@@ -8,7 +8,7 @@ use crate::figures::{Figures, error_word, percent};
 use crate::phases::Span;
 
 /// Shortest window in seconds.
-const MIN_SECONDS: i64 = 2;
+pub const MIN_SECONDS: i64 = 2;
 /// Of the arrivals of a window, so many percent may be lost by the generator before its figures are no figures.
 const MAX_LOST_PERCENT: u64 = 2;
 /// Fewest windows that can be called a baseline.

@@ -9,7 +9,7 @@ use crate::figures::percent;
 use crate::phases::{Phase, Span};
 use crate::usage;
 use crate::verdict::{Finding, Verdict};
-use crate::windows::Recovered;
+use crate::windows::{self, Recovered};
 
 /// Of the arrivals of a phase, so large a share may be lost by the generator.
 const MAX_LOST: f64 = 0.02;
@@ -28,15 +28,17 @@ pub(super) fn findings(
     if let Some(Err(unproven)) = &evidence.injection {
         reasons.push(unproven.clone());
     }
+    // Without a steady state something broke as well: where something was starved, that is why.
+    let broke = matches!(evidence.baseline, Some(Err(_)))
+        || expectations
+            .iter()
+            .any(|expectation| expectation.outcome == Outcome::Broke);
     for phase in [Phase::Baseline, Phase::Fault] {
         let Some(span) = evidence.span(phase).filter(|span| span.to > span.from) else {
             continue;
         };
         let place = place(phase, experiment);
         reasons.extend(under_delivered(evidence, span).map(|why| format!("{place}, {why}")));
-        let broke = expectations
-            .iter()
-            .any(|expectation| expectation.outcome == Outcome::Broke);
         reasons.extend(starved(evidence, span, broke).map(|why| format!("{place}, {why}")));
     }
     if require_all {
@@ -85,7 +87,10 @@ fn under_delivered(evidence: &Evidence, span: Span) -> Option<String> {
 /// then the fault can't be told from the starvation, while a promise that held in spite of it held.
 fn starved(evidence: &Evidence, span: Span, broke: bool) -> Option<String> {
     usage::spoiled(&evidence.usage, span).or_else(|| {
-        let width = evidence.steady()?.window_s * 1_000_000;
+        let width = evidence
+            .steady()
+            .map_or(windows::MIN_SECONDS, |baseline| baseline.window_s)
+            * 1_000_000;
         let windows = (span.from..span.to)
             .step_by(width as usize)
             .map(|from| Span {

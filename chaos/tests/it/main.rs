@@ -2,9 +2,12 @@
 //! stand-in always, the real one where it is found.
 #![forbid(unsafe_code)]
 
+mod defects;
 mod interrupts;
 mod platform;
+mod probes;
 mod recovery;
 mod refusals;
 mod scripted_load;
+mod telling;
 mod verdicts;

@@ -10,7 +10,7 @@ use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-pub(crate) use service::Wedgeable;
+pub(crate) use service::{Misled, Wedgeable};
 use stack::server::{self, Found, Launch, Source};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
@@ -107,10 +107,7 @@ impl Platform {
         fs::create_dir_all(self.dir()).expect("a folder");
         fs::create_dir_all(&bin).expect("a folder");
         let built = Path::new(env!("CARGO_BIN_EXE_chitram-chaos"));
-        let installed = bin.join("chitram-chaos");
-        fs::hard_link(built, &installed)
-            .or_else(|_| fs::copy(built, &installed).map(|_| ()))
-            .expect("installed");
+        self.installed(built, "chitram-chaos");
         let tests = std::env::current_exe().expect("this program");
         script(
             &bin.join("chitram-stack"),
@@ -124,6 +121,15 @@ impl Platform {
                 tests.display()
             ),
         );
+    }
+
+    /// Puts a program beside the scripted load generator, where it finds it.
+    pub(crate) fn installed(&self, program: &Path, name: &str) -> PathBuf {
+        let installed = self.folder.path().join("bin").join(name);
+        fs::hard_link(program, &installed)
+            .or_else(|_| fs::copy(program, &installed).map(|_| ()))
+            .expect("installed");
+        installed
     }
 
     /// Writes `stack.toml`; `more` is appended.
@@ -180,6 +186,11 @@ impl Platform {
 
     /// Starts `chitram-chaos run` of one file.
     pub(crate) fn start(&self, file: &Path) -> Child {
+        self.run_command(file).spawn().expect("started")
+    }
+
+    /// The command `chitram-chaos run` of one file.
+    pub(crate) fn run_command(&self, file: &Path) -> Command {
         let result = self.result_file();
         let report = self.folder.path().join("report.html");
         let args = [
@@ -190,7 +201,7 @@ impl Platform {
             "--report",
             text(&report),
         ];
-        self.chaos(&args).spawn().expect("started")
+        self.chaos(&args)
     }
 
     /// Runs one file to its end: exit code and stderr.

@@ -28,6 +28,37 @@ fn an_unstable_baseline_or_an_unproven_fault_concludes_nothing() {
 }
 
 #[test]
+fn an_unstable_baseline_names_who_was_starved_in_it() {
+    let mut seen = evidence(true, slow_store);
+    seen.baseline = Some(Err("the baseline is unstable".into()));
+    seen.marks = Marks {
+        injecting: None,
+        verified: None,
+        rolling_back: None,
+        lifted: None,
+        ..seen.marks
+    };
+    seen.recovery_watched = false;
+    let window = Span {
+        from: 9 * S,
+        to: 11 * S,
+    };
+    seen.usage = waiting("service", 0.3, window);
+    let judgement = judge(&experiment("store-slow"), &seen, false);
+    assert_eq!(judgement.verdict, Verdict::Inconclusive);
+    let said: Vec<_> = judgement
+        .findings
+        .iter()
+        .map(|finding| finding.sentence.as_str())
+        .collect();
+    assert_eq!(said[0], "the baseline is unstable");
+    assert!(
+        said[1].starts_with("in the baseline, service was starved"),
+        "{said:?}"
+    );
+}
+
+#[test]
 fn more_than_two_percent_of_arrivals_lost_by_the_generator_conclude_nothing() {
     let lose = |lost| {
         let mut seen = evidence(true, slow_store);

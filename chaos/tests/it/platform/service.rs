@@ -11,7 +11,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::get;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -183,27 +183,15 @@ pub(crate) struct Wedgeable {
 impl Wedgeable {
     /// Passes everything on to `inner`, until it is wedged.
     pub(crate) async fn before(inner: String) -> Self {
-        let wedged = Arc::new(AtomicBool::new(false));
-        let (flag, http) = (
-            wedged.clone(),
-            reqwest::Client::builder()
-                .no_proxy()
-                .build()
-                .expect("a client"),
-        );
+        let (wedged, inner) = (Arc::new(AtomicBool::new(false)), Inner::at(inner));
+        let flag = wedged.clone();
         let app = Router::new().fallback(move |method: Method, uri: Uri, body: Bytes| {
-            let (flag, http, url) = (flag.clone(), http.clone(), format!("{inner}{}", uri.path()));
+            let (flag, inner) = (flag.clone(), inner.clone());
             async move {
                 while flag.load(Ordering::SeqCst) {
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
-                let answer = http
-                    .request(method, url)
-                    .body(body)
-                    .send()
-                    .await
-                    .expect("the inner API answers");
-                (answer.status(), answer.bytes().await.expect("a body")).into_response()
+                inner.answer(method, &uri, body).await.into_response()
             }
         });
         let server = serve(app).await;
@@ -217,5 +205,68 @@ impl Wedgeable {
     /// From now on nothing is answered; or everything is again.
     pub(crate) fn set_wedged(&self, wedged: bool) {
         self.wedged.store(wedged, Ordering::SeqCst);
+    }
+}
+
+/// An API in front of another that answers with a redirect, which no Toxiproxy does, the first time that it is asked about
+/// a proxy with a toxic of ours.
+pub(crate) struct Misled {
+    pub(crate) url: String,
+    redirected: Arc<AtomicBool>,
+    _server: Server,
+}
+
+impl Misled {
+    /// Passes everything else on to `inner`.
+    pub(crate) async fn before(inner: String) -> Self {
+        let (redirected, inner) = (Arc::new(AtomicBool::new(false)), Inner::at(inner));
+        let flag = redirected.clone();
+        let app = Router::new().fallback(move |method: Method, uri: Uri, body: Bytes| {
+            let (flag, inner) = (flag.clone(), inner.clone());
+            async move {
+                let is_read = method == Method::GET;
+                let (status, body) = inner.answer(method, &uri, body).await;
+                let has_our_toxic = String::from_utf8_lossy(&body).contains("chitram-");
+                if is_read && has_our_toxic && !flag.swap(true, Ordering::SeqCst) {
+                    return Redirect::temporary("/elsewhere").into_response();
+                }
+                (status, body).into_response()
+            }
+        });
+        let server = serve(app).await;
+        Self {
+            url: format!("http://{}", server.address),
+            redirected,
+            _server: server,
+        }
+    }
+
+    /// Whether it came to the redirect.
+    pub(crate) fn has_redirected(&self) -> bool {
+        self.redirected.load(Ordering::SeqCst)
+    }
+}
+
+/// The API behind such a front.
+#[derive(Clone)]
+struct Inner {
+    http: reqwest::Client,
+    base: String,
+}
+
+impl Inner {
+    fn at(base: String) -> Self {
+        let http = reqwest::Client::builder().no_proxy().build();
+        Self {
+            http: http.expect("a client"),
+            base,
+        }
+    }
+
+    async fn answer(&self, method: Method, uri: &Uri, body: Bytes) -> (StatusCode, Bytes) {
+        let url = format!("{}{}", self.base, uri.path());
+        let answer = self.http.request(method, url).body(body).send().await;
+        let answer = answer.expect("the inner API answers");
+        (answer.status(), answer.bytes().await.expect("a body"))
     }
 }
