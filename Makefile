@@ -4,8 +4,10 @@
 
 # Options of `chitram-stack demo`, for instance: make demo ARGS="--keep --seconds 20"
 ARGS =
+# How long `make fuzz` gives each target.
+SECONDS = 30
 
-.PHONY: help demo test backends photos lint bench bench-imaging
+.PHONY: help demo test backends photos lint bench bench-imaging fuzz
 
 help:
 	@echo "make demo      build, boot, load, break, report   (ARGS=\"--keep --photos DIR --seconds N --report FILE\")"
@@ -14,6 +16,7 @@ help:
 	@echo "make photos    bring real photographs into the cache; the demo uses them when they are there"
 	@echo "make lint      formatting, clippy, licences and sources of dependencies, shell scripts"
 	@echo "make bench     the benchmarks"
+	@echo "make fuzz      fuzz the image pipeline, each target for SECONDS=30"
 	@echo "make bench-imaging  imaging beside libvips and the image crate (ARGS=\"--case NAME --sweep --help\")"
 
 demo:
@@ -37,3 +40,6 @@ bench:
 
 bench-imaging:
 	@scripts/bench-imaging $(ARGS)
+
+fuzz:
+	@scripts/fuzz $(SECONDS)

@@ -6,10 +6,15 @@
 )]
 
 mod color;
+mod corpus;
+mod damaged;
 mod formats;
+mod ideal;
+mod libjpeg;
 mod limits;
 mod make;
 mod malformed;
 mod memory;
 mod orientation;
+mod shapes;
 mod sizes;

@@ -1,0 +1,104 @@
+//! What the fuzz targets have in common: limits, the operation that an input asks for, and what must hold whatever the
+//! input is.
+//!
+//! libFuzzer's own hook ends the process at the first panic, also at one that the pipeline would have caught: a panic
+//! of a decoder is a finding here, though to a user it is only a damaged file.
+
+use imaging::{
+    Fidelity, Fit, Gravity, InputFormat, Limits, Operation, OutputFormat, Scratch, Size,
+};
+use libfuzzer_sys::Corpus;
+
+#[path = "../../tests/it/memory.rs"]
+mod memory;
+
+/// Small enough for many executions a second, large enough for every way through the code.
+const LIMITS: Limits = Limits {
+    pixels: 4_000_000,
+    side: 16_384,
+    animation_pixels: 16_000_000,
+    icc_bytes: 1 << 20,
+    metadata_bytes: 1 << 20,
+};
+/// What an error and a parser's vectors take.
+const HEADER_BYTES: u64 = 64 << 10;
+/// What a render takes besides what the header announced: the libraries' own buffers, the encoder, a profile and its
+/// tables.
+const RENDER_BYTES: u64 = 8 << 20;
+/// Most bytes for each pixel of the result, of all pictures and buffers on the way to it.
+const BYTES_PER_PIXEL: u64 = 16;
+
+/// Bytes before the file that choose the operation.
+const CHOICES: usize = 6;
+
+/// Probes any bytes.
+pub fn probe(data: &[u8]) -> Corpus {
+    let (probed, peak) = memory::peak(|| imaging::probe(data, &LIMITS));
+    assert!(peak < HEADER_BYTES, "probing took {peak} bytes");
+    if let Ok(info) = probed {
+        assert!(info.stored.pixels() <= LIMITS.pixels, "{info:?}");
+        assert!(info.frames > 0, "{info:?}");
+    }
+    Corpus::Keep
+}
+
+/// Renders a file of one format; the first bytes choose what is made of it.
+pub fn render(data: &[u8], format: InputFormat) -> Corpus {
+    let Some((choices, file)) = data.split_first_chunk() else {
+        return Corpus::Reject;
+    };
+    if InputFormat::detect(file) != Ok(format) {
+        return Corpus::Reject;
+    }
+    let operation = operation(*choices);
+    let probed = imaging::probe(file, &LIMITS);
+    let (rendered, peak) =
+        memory::peak(|| imaging::render(file, &operation, &LIMITS, &mut Scratch::new()));
+
+    let announced = probed.as_ref().map_or(0, |info| info.decoded_bytes);
+    let written = match &rendered {
+        Ok(encoded) => encoded.size.pixels(),
+        Err(_) => operation.size.pixels().min(LIMITS.pixels),
+    };
+    let allowed = announced + BYTES_PER_PIXEL * written + RENDER_BYTES;
+    assert!(
+        peak <= allowed,
+        "{operation:?} took {peak} bytes, not {allowed}"
+    );
+    if let Ok(encoded) = rendered {
+        assert!(probed.is_ok(), "rendered, but {probed:?}");
+        let again = imaging::probe(&encoded.bytes, &LIMITS).map(|info| info.stored);
+        assert_eq!(again, Ok(encoded.size), "{operation:?}");
+    }
+    Corpus::Keep
+}
+
+/// Every operation has its bytes, and all bytes have an operation.
+fn operation([width, height, fit, format, quality, rest]: [u8; CHOICES]) -> Operation {
+    // The last is larger than any picture: its own size.
+    let side = |choice: u8| {
+        if choice == u8::MAX {
+            LIMITS.side
+        } else {
+            u32::from(choice) + 1
+        }
+    };
+    let formats = [OutputFormat::Png, OutputFormat::Jpeg, OutputFormat::Webp];
+    let fits = [Fit::Inside, Fit::Cover, Fit::Contain, Fit::Fill];
+    let gravities = [Gravity::Center, Gravity::North, Gravity::SouthEast];
+    let format = formats[usize::from(format) % formats.len()];
+    let mut operation = Operation::inside(1, format);
+    operation.size = Size {
+        width: side(width),
+        height: side(height),
+    };
+    operation.fit = fits[usize::from(fit) % fits.len()];
+    operation.quality = quality % 100 + 1;
+    operation.fidelity = if rest & 1 == 1 {
+        Fidelity::NearEqual
+    } else {
+        Fidelity::Full
+    };
+    operation.gravity = gravities[usize::from(rest >> 1) % gravities.len()];
+    operation
+}
