@@ -113,3 +113,48 @@ fn premultiplied(row: &[u8], channels: usize) -> Vec<f64> {
     });
     premultiplied.collect()
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail")]
+mod tests {
+    use super::*;
+
+    fn ideal_of(samples: &[u8], (width, channels): (usize, usize), target: (u32, u32)) -> Vec<f64> {
+        let height = samples.len() / width / channels;
+        let source = Pixels::new(width, height, channels, samples.to_vec()).unwrap();
+        let (width, height) = target;
+        ideal(&source, Size { width, height }).samples
+    }
+
+    fn close(one: f64, other: f64) -> bool {
+        (one - other).abs() < 1e-9
+    }
+
+    #[test]
+    fn a_flat_picture_stays_flat() {
+        let flat = ideal_of(&[51; 50 * 35 * 3], (50, 3), (13, 9));
+        assert_eq!(flat.len(), 13 * 9 * 3);
+        assert!(flat.iter().all(|&sample| close(sample, 0.2)));
+    }
+
+    #[test]
+    fn the_same_size_changes_nothing() {
+        let samples: Vec<u8> = (0..5 * 4 * 3).map(|n| n * 4).collect();
+        let same = ideal_of(&samples, (5, 3), (5, 4));
+        let pairs = same.iter().zip(&samples);
+        assert!(
+            pairs
+                .into_iter()
+                .all(|(&ideal, &sample)| close(ideal, f64::from(sample) / 255.0))
+        );
+    }
+
+    #[test]
+    fn what_is_transparent_has_no_colour() {
+        let half = [[255, 0, 0, 255], [0, 255, 0, 0]].concat();
+        let [red, green, _, alpha] = ideal_of(&half, (2, 4), (1, 1))[..] else {
+            unreachable!("one pixel of four channels");
+        };
+        assert!(close(red, 0.5) && close(green, 0.0) && close(alpha, 0.5));
+    }
+}

@@ -18,14 +18,9 @@ pub(crate) struct Worker {
     answers: BufReader<ChildStdout>,
 }
 
-/// Where the worker's program is, and which libvips it is to load.
+/// The compiled `vips_worker.c`.
 #[derive(Debug, Clone)]
-pub(crate) struct Program {
-    /// The compiled `vips_worker.c`.
-    pub worker: PathBuf,
-    /// A folder to search for libvips before the system's.
-    pub library: Option<PathBuf>,
-}
+pub(crate) struct Program(pub PathBuf);
 
 /// What some repeats of one task came to.
 pub(crate) struct Measured {
@@ -42,13 +37,10 @@ pub(crate) struct Measured {
 impl Program {
     /// Starts a worker.
     pub(crate) fn start(&self) -> Result<Worker> {
-        let mut command = Command::new(&self.worker);
+        let mut command = Command::new(&self.0);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        if let Some(library) = &self.library {
-            command.env("LD_LIBRARY_PATH", library);
-        }
         let mut process = command.spawn().map_err(|error| {
-            let worker = self.worker.display();
+            let worker = self.0.display();
             format!("{worker} does not start ({error}): scripts/bench-imaging compiles it")
         })?;
         let requests = process.stdin.take();

@@ -49,16 +49,13 @@ struct Options {
     /// The sweep's results as PNG, which shows the scaling without the encoder.
     #[arg(long, requires = "sweep")]
     lossless: bool,
-    /// The compiled vips_worker.c.
+    /// The compiled `vips_worker.c`.
     #[arg(
         long,
         value_name = "FILE",
         default_value = "target/bench-imaging/vips-worker"
     )]
     worker: PathBuf,
-    /// A folder with another libvips.so.42 than the system's.
-    #[arg(long, value_name = "FOLDER")]
-    libvips: Option<PathBuf>,
     /// Photographs, as `make photos` brings them; the script names its cache.
     #[arg(long, value_name = "FOLDER", default_value = "photos")]
     photos: PathBuf,
@@ -93,10 +90,7 @@ fn run(options: &Options) -> Result<bool> {
         return Ok(true);
     }
 
-    let libvips = Program {
-        worker: options.worker.clone(),
-        library: options.libvips.clone(),
-    };
+    let libvips = Program(options.worker.clone());
     let inputs = Inputs {
         photos: options.photos.clone(),
         made: options.work.join("inputs"),

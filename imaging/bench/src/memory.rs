@@ -38,7 +38,7 @@ pub(crate) fn print_peak(case: &Case, input: &Path) -> Result<()> {
     let before = peak_resident()?;
     let (rendered, heap) = heap::peak_of(|| ours.render(&input, &case.task));
     rendered?;
-    println!("{heap} {}", peak_resident()? - before);
+    println!("{heap} {}", peak_resident()?.saturating_sub(before));
     Ok(())
 }
 

@@ -107,3 +107,54 @@ fn mirrored(pixels: Vec<[f32; 3]>, width: usize, height: usize) -> (Vec<[f32; 3]
     };
     ((0..high).flat_map(row).collect(), wide, high)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail")]
+mod tests {
+    use std::io::Cursor;
+
+    use image::{ImageFormat, RgbaImage};
+
+    use super::*;
+
+    /// Too small for all six scales, with something in it.
+    const SIDE: u32 = 40;
+
+    fn picture(of: impl Fn(u32, u32) -> [u8; 4]) -> (Pixels, Vec<u8>) {
+        let image = RgbaImage::from_fn(SIDE, SIDE, |x, y| image::Rgba(of(x, y)));
+        let mut file = Vec::new();
+        let written = image.write_to(&mut Cursor::new(&mut file), ImageFormat::Png);
+        written.unwrap();
+        (Pixels::decode(&file, 4).unwrap(), file)
+    }
+
+    #[test]
+    fn a_copy_is_perfect_and_what_is_worse_scores_worse() {
+        let wave = |x: u32, y: u32| (f64::from(x * y) / 30.0).sin().mul_add(100.0, 128.0) as u8;
+        let size = Size {
+            width: SIDE,
+            height: SIDE,
+        };
+        let (source, copy) = picture(|x, y| [wave(x, y), wave(y, 3), 90, 255 - (x * 5) as u8]);
+        let judge = Judge::new(&source, size);
+        let score = judge.score(&copy).unwrap();
+        assert!(score > 99.0, "of a copy: {score}");
+
+        let off = |by: u8| {
+            let worse = |x, y| [wave(x, y) ^ by, wave(y, 3), 90, 255 - (x * 5) as u8];
+            judge.score(&picture(worse).1).unwrap()
+        };
+        let (little, much) = (off(4), off(64));
+        assert!(score > little && little > much, "{score} {little} {much}");
+    }
+
+    #[test]
+    fn a_small_picture_is_mirrored() {
+        let pixels = vec![[1.0; 3], [2.0; 3], [3.0; 3]];
+        let (mirrored, width, height) = mirrored(pixels, 3, 1);
+        assert_eq!((width, height), (LEAST_SIDE, LEAST_SIDE));
+        let begin: Vec<f32> = mirrored[..8].iter().map(|pixel| pixel[0]).collect();
+        assert_eq!(begin, [1.0, 2.0, 3.0, 3.0, 2.0, 1.0, 1.0, 2.0]);
+        assert_eq!(mirrored[..width], mirrored[width..2 * width]);
+    }
+}

@@ -93,10 +93,10 @@ fn compare(
     folder: &Path,
     output: OutputFormat,
 ) -> Result<Difference> {
-    let side = |side: u32| (f64::from(side) / factor).round() as u32;
+    let shrunk = |side: u32| (f64::from(side) / factor).round() as u32;
     let size = Size {
-        width: side(source.size.width),
-        height: side(source.size.height),
+        width: shrunk(source.size.width),
+        height: shrunk(source.size.height),
     };
     let task = Task {
         size,
