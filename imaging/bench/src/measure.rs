@@ -31,6 +31,8 @@ pub(crate) struct Side {
 
 /// What one case came to.
 pub(crate) struct Figures {
+    /// Bytes of the input.
+    pub input: usize,
     /// libvips.
     pub libvips: Side,
     /// Ours.
@@ -69,6 +71,7 @@ pub(crate) fn measure(
     let ratios: Vec<f64> = times.iter().map(|turn| turn.libvips / turn.ours).collect();
     let middle = |of: fn(&Times) -> f64| median(&times.iter().map(of).collect::<Vec<_>>());
     Ok(Figures {
+        input: bytes.len(),
         libvips: Side {
             milliseconds: middle(|turn| turn.libvips),
             score: judge.score(&theirs)?,

@@ -9,12 +9,13 @@ use crate::{
 
 /// The table's head.
 pub(crate) const HEAD: &str = "\
-| case | libvips ms | ours ms | ratio | image crate ms | SSIMULACRA2 ours / libvips | bytes ours / libvips | peak heap ours / libvips | resident ours / libvips | target | reached |
+| case (input) | libvips ms | ours ms | ratio | image crate ms | SSIMULACRA2 ours / libvips | bytes ours / libvips | peak heap ours / libvips | resident ours / libvips | target | reached |
 |---|---|---|---|---|---|---|---|---|---|---|";
 
 /// One case's row.
 pub(crate) fn row(case: &Case, figures: &Figures) -> String {
     let Figures {
+        input,
         libvips,
         ours,
         ratio,
@@ -25,8 +26,9 @@ pub(crate) fn row(case: &Case, figures: &Figures) -> String {
         .ratio
         .map_or_else(|| "–".to_owned(), |ratio| format!("{ratio}x"));
     format!(
-        "| {} | {:.2} | {:.2} | {ratio:.2}x | {image_crate} | {} | {} / {} | {} / {} | {} / {} | {target} | {} |",
+        "| {} ({}) | {:.2} | {:.2} | {ratio:.2}x | {image_crate} | {} | {} / {} | {} / {} | {} / {} | {target} | {} |",
         case.title,
+        mebibytes(*input),
         libvips.milliseconds,
         ours.milliseconds,
         scores(case, figures),
