@@ -75,10 +75,10 @@ pub fn render(data: &[u8], format: InputFormat) -> Corpus {
 
 /// Every operation has its bytes, and all bytes have an operation.
 fn operation([width, height, fit, format, quality, rest]: [u8; CHOICES]) -> Operation {
-    // The last is larger than any picture: its own size.
+    // The last is larger than most pictures: their own size.
     let side = |choice: u8| {
         if choice == u8::MAX {
-            LIMITS.side
+            1024
         } else {
             u32::from(choice) + 1
         }

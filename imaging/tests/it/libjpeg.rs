@@ -113,12 +113,11 @@ fn read_pnm(bytes: &[u8]) -> Option<Picture> {
     let (width, height) = sides.split_once(' ')?;
     let dimensions = size(width.parse().ok()?, height.parse().ok()?);
     let samples = parts.nth(1)?;
-    let rgb: Vec<[f64; 3]> = match kind {
-        b"P5" => samples.iter().map(|gray| [f64::from(*gray); 3]).collect(),
-        _ => {
-            let pixels = samples.as_chunks::<3>().0.iter();
-            pixels.map(|pixel| pixel.map(f64::from)).collect()
-        }
+    let rgb: Vec<[f64; 3]> = if kind == b"P5" {
+        samples.iter().map(|gray| [f64::from(*gray); 3]).collect()
+    } else {
+        let pixels = samples.as_chunks::<3>().0.iter();
+        pixels.map(|pixel| pixel.map(f64::from)).collect()
     };
     (rgb.len() as u64 == dimensions.pixels()).then_some(Picture {
         size: dimensions,
