@@ -68,8 +68,10 @@ impl Progress {
         } else {
             "measure"
         };
-        let state = format!(
-            "{phase:<7} {:>6.1}/s  errors {}  not sent {}  p50 {}  max {}",
+        let line = format!(
+            "{phase} {:.0}/{:.0} s  {:.1}/s  {} errors  {} not sent  p50 {}  max {}",
+            elapsed.as_secs_f64(),
+            self.length.as_secs_f64(),
             self.rate,
             live.errors,
             live.not_sent,
@@ -79,15 +81,11 @@ impl Progress {
         match &mut self.display {
             Display::Bar(bar) => {
                 bar.set_position(elapsed.min(self.length).as_millis() as u64);
-                bar.set_message(state);
+                bar.set_message(line);
             }
             Display::Lines { next } if elapsed >= *next => {
                 *next += LINE_EVERY;
-                eprintln!(
-                    "{:>4.0} s of {:.0} s  {state}",
-                    elapsed.as_secs_f64(),
-                    self.length.as_secs_f64()
-                );
+                eprintln!("{line}");
             }
             Display::Lines { .. } | Display::Nothing => {}
         }
@@ -109,11 +107,10 @@ impl Progress {
     }
 }
 
+/// A bar that takes what the words leave of the line: one that is longer than the terminal is drawn over two.
 fn bar(length: Duration) -> ProgressBar {
     let bar = ProgressBar::new(length.as_millis() as u64);
-    if let Ok(style) = ProgressStyle::with_template(
-        "{elapsed_precise} {bar:24} {percent:>3}% of the run, {eta} left  {msg}",
-    ) {
+    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {msg}") {
         bar.set_style(style);
     }
     bar

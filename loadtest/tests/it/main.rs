@@ -7,3 +7,4 @@ mod process;
 mod seeding;
 mod service;
 mod telling;
+mod terminal;

@@ -12,6 +12,9 @@ use tempfile::TempDir;
 /// Longer than any run here takes on a machine that is busy with other things.
 const DEADLINE: Duration = Duration::from_secs(90);
 
+/// Runs a command on a terminal of its own.
+const SCRIPT: &str = "/usr/bin/script";
+
 /// A run to be started.
 pub(crate) struct Run {
     folder: TempDir,
@@ -63,6 +66,28 @@ impl Run {
     pub(crate) fn arguments(mut self, arguments: &[&str]) -> Self {
         self.command.args(arguments);
         self
+    }
+
+    /// The same on a terminal of this width; what is drawn there goes to stdout. `None` where no terminal can be made.
+    pub(crate) fn on_terminal(mut self, columns: usize) -> Option<Self> {
+        if !Path::new(SCRIPT).exists() {
+            let required = std::env::var_os("CHITRAM_REQUIRE").is_some_and(|all| all == "all");
+            assert!(!required, "needs script (apt-get install bsdutils)");
+            eprintln!("not run: needs script (apt-get install bsdutils)");
+            return None;
+        }
+        let words: Vec<String> = std::iter::once(self.command.get_program())
+            .chain(self.command.get_args())
+            .map(|word| format!("'{}'", word.to_str().expect("UTF-8")))
+            .collect();
+        // A terminal that nobody looks at has no size.
+        let typed = format!("stty cols {columns} rows 24; exec {}", words.join(" "));
+        let mut script = Command::new(SCRIPT);
+        script.current_dir(self.folder.path());
+        script.args(["--quiet", "--flush", "--return", "--command", &typed]);
+        script.arg("/dev/null");
+        self.command = script;
+        Some(self)
     }
 
     pub(crate) fn start(mut self) -> Running {
