@@ -68,7 +68,7 @@ impl Progress {
         } else {
             "measure"
         };
-        let line = format!(
+        let words = format!(
             "{phase} {:.0}/{:.0} s  {:.1}/s  {} errors  {} not sent  p50 {}  max {}",
             elapsed.as_secs_f64(),
             self.length.as_secs_f64(),
@@ -81,11 +81,11 @@ impl Progress {
         match &mut self.display {
             Display::Bar(bar) => {
                 bar.set_position(elapsed.min(self.length).as_millis() as u64);
-                bar.set_message(line);
+                bar.set_message(words);
             }
             Display::Lines { next } if elapsed >= *next => {
                 *next += LINE_EVERY;
-                eprintln!("{line}");
+                eprintln!("{words}");
             }
             Display::Lines { .. } | Display::Nothing => {}
         }
