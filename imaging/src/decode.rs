@@ -10,7 +10,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::{Error, Fidelity, Info, InputFormat, Limits, Scratch, Size, raster::Raster};
+use crate::{Error, Info, InputFormat, Limits, Scratch, Size, operation::Detail, raster::Raster};
 
 mod gif;
 mod jpeg;
@@ -34,13 +34,13 @@ pub(crate) fn decode(
     bytes: &[u8],
     info: &Info,
     target: Size,
-    fidelity: Fidelity,
+    detail: Detail,
     limits: &Limits,
     scratch: &mut Scratch,
 ) -> Result<Raster, Error> {
     // The scratch holds plain bytes that each render overwrites, so a half-done decode leaves nothing broken.
     let attempt = AssertUnwindSafe(|| match info.format {
-        InputFormat::Jpeg => jpeg::decode(bytes, target, fidelity, limits, scratch),
+        InputFormat::Jpeg => jpeg::decode(bytes, target, detail, limits, scratch),
         InputFormat::Png => png::decode(bytes, info, limits, scratch),
         InputFormat::Webp => webp::decode(bytes, info, target, limits, scratch),
         InputFormat::Gif => gif::decode(bytes, info, limits, scratch),

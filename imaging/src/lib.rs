@@ -14,6 +14,10 @@
     clippy::similar_names,
     reason = "size and side are what this crate is about"
 )]
+#![allow(
+    clippy::inline_always,
+    reason = "loops over coefficients and samples keep their state in registers only if everything is inlined"
+)]
 
 mod bytes;
 mod color;

@@ -88,6 +88,17 @@ pub struct Operation {
     pub fidelity: Fidelity,
 }
 
+/// From this quality on, a JPEG keeps colour at full resolution: whoever asks for it wants to see every pixel.
+pub(crate) const FULL_COLOR_QUALITY: u8 = 90;
+
+/// How much of a picture a decoder must deliver.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Detail {
+    /// Whether the result has colour at half the resolution only.
+    pub halves_color: bool,
+    pub fidelity: Fidelity,
+}
+
 /// An [`Operation`] applied to one size of picture.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Plan {
@@ -119,6 +130,18 @@ impl Operation {
             quality: Self::DEFAULT_QUALITY,
             gravity: Gravity::Center,
             fidelity: Fidelity::Full,
+        }
+    }
+
+    /// What a decoder may leave out.
+    pub(crate) fn detail(&self) -> Detail {
+        Detail {
+            halves_color: match self.format {
+                OutputFormat::Jpeg => self.quality < FULL_COLOR_QUALITY,
+                OutputFormat::Png => false,
+                OutputFormat::Webp => true,
+            },
+            fidelity: self.fidelity,
         }
     }
 

@@ -44,8 +44,6 @@ pub(crate) enum Pixels {
     Planar {
         planes: Vec<Plane>,
         encoding: Encoding,
-        /// Whether each sample is the mean of a block of 8 x 8, which blurs more than the resize expects.
-        block_means: bool,
     },
 }
 
@@ -58,6 +56,8 @@ pub(crate) struct Plane {
     pub size: Size,
     /// How much of these is picture, exactly: at most one sample less each way.
     pub extent: (f64, f64),
+    /// Whether each sample is the mean of a block of 8 x 8, which blurs more than the resize expects.
+    pub block_means: bool,
 }
 
 /// What the channels of a JPEG mean.

@@ -61,8 +61,8 @@ pub(crate) fn paint(
     let info = probe(bytes, limits)?;
     let plan = operation.plan(info.displayed, limits)?;
     let stored = plan.stored(info.orientation);
-    let (whole, fidelity) = (stored.whole(), operation.fidelity);
-    let raster = decode::decode(bytes, &info, whole, fidelity, limits, scratch)?;
+    let (whole, detail) = (stored.whole(), operation.detail());
+    let raster = decode::decode(bytes, &info, whole, detail, limits, scratch)?;
     resize(scratch, &raster, &stored)?;
 
     let Scratch { spare, resized, .. } = scratch;

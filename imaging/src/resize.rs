@@ -50,18 +50,14 @@ pub(crate) fn resize(scratch: &mut Scratch, raster: &Raster, plan: &Plan) -> Res
                 }
             }
         }
-        Pixels::Planar {
-            planes,
-            encoding,
-            block_means,
-        } => {
+        Pixels::Planar { planes, encoding } => {
             for (plane, samples) in planes.iter().zip(&mut *channels) {
                 let source = Source {
                     stride: plane.stride,
                     size: plane.size,
                     extent: plane.extent,
                     averaged: true,
-                    block_means: *block_means,
+                    block_means: plane.block_means,
                 };
                 source.resize::<1>(samples, spare, resized, plan)?;
                 std::mem::swap(samples, resized);

@@ -43,6 +43,7 @@ pub(super) fn decode(
     let blocks = Blocks::read(bytes, limits)?;
     let mut options = DecodeOptions::new();
     options.set_color_output(ColorOutput::RGBA);
+    options.allow_unknown_blocks(true);
     let mut decoder = options
         .read_info(Cursor::new(bytes))
         .map_err(|error| library(&error))?;

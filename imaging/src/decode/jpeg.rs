@@ -1,7 +1,7 @@
 //! JPEG (ITU-T T.81, JFIF 1.02), decoded only as far as the result needs.
 //!
 //! A picture that is shown at an eighth of its size needs one number of each block of 8 x 8, at a quarter four, and so on.
-//! [`samples_a_block`] chooses N, and everything below decodes N x N samples of each block. What each file is for:
+//! [`samples_a_block`] chooses N for each channel, and everything below decodes N x N samples of each block. What each file is for:
 //!
 //! | file | concern |
 //! |---|---|
@@ -13,8 +13,9 @@
 
 use crate::{
     Error, Fidelity, Info, InputFormat, Limits, Scratch, Size,
+    operation::Detail,
     planar::interleave,
-    raster::{Pixels, Raster},
+    raster::{Encoding, Pixels, Raster},
     scratch::blank,
 };
 
@@ -34,8 +35,8 @@ mod upsample;
 use header::{Frame, Header};
 use upsample::Upsampled;
 
-/// Samples that the resize gets for each pixel of the result, at least: with fewer, what is left of the coefficients that
-/// are cut off becomes visible. Found by a sweep of factors over photographs.
+/// Samples for each pixel of the result, each way, at least: with fewer, what is missing of the frequencies that were left
+/// out becomes visible. Found by a sweep of factors over photographs.
 const OVERSAMPLING: f64 = 1.5;
 
 pub(super) fn probe(bytes: &[u8], limits: &Limits) -> Result<Info, Error> {
@@ -60,14 +61,18 @@ pub(super) fn probe(bytes: &[u8], limits: &Limits) -> Result<Info, Error> {
 pub(super) fn decode(
     bytes: &[u8],
     target: Size,
-    fidelity: Fidelity,
+    detail: Detail,
     limits: &Limits,
     scratch: &mut Scratch,
 ) -> Result<Raster, Error> {
     let header = Header::read(bytes, limits)?;
-    let n = samples_a_block(&header.frame, target, fidelity);
-    let decoded = decoder::decode(bytes, &header, n, scratch)?;
     let is_unscaled = target == header.frame.size;
+    let samples = if is_unscaled {
+        [8; 4]
+    } else {
+        samples_a_block(&header, target, detail)
+    };
+    let decoded = decoder::decode(bytes, &header, &samples, scratch)?;
     let pixels = if is_unscaled {
         put_together(&header, &decoded, scratch)?;
         Pixels::Packed(target)
@@ -75,7 +80,6 @@ pub(super) fn decode(
         Pixels::Planar {
             planes: decoded.planes,
             encoding: header.encoding,
-            block_means: n == 1,
         }
     };
     Ok(Raster {
@@ -86,23 +90,32 @@ pub(super) fn decode(
     })
 }
 
-/// The smallest number of samples to a block's side that leaves the resize enough to work with.
+/// For each component the smallest number of samples to a block's side that leaves the resize enough to work with.
 ///
 /// The mean of a block is not a sample of a picture that was filtered as the resize would have done it: it shows unless
-/// corrected, and is used only where the fidelity allows it, or where it saves nearly everything (the scans of a
-/// progressive picture that hold the rest are then not read).
-fn samples_a_block(frame: &Frame, target: Size, fidelity: Fidelity) -> usize {
-    let wanted = |stored: u32, target: u32| {
-        (OVERSAMPLING * 8.0 * f64::from(target) / f64::from(stored)).ceil() as usize
-    };
-    let least = if fidelity == Fidelity::NearEqual || frame.is_progressive {
-        1
-    } else {
-        2
-    };
-    wanted(frame.size.width, target.width)
-        .max(wanted(frame.size.height, target.height))
-        .clamp(least, 8)
+/// corrected. It serves for colour, where the fidelity allows it, and where it saves nearly everything: the scans of a
+/// progressive picture that hold the rest are then not read.
+fn samples_a_block(header: &Header, target: Size, detail: Detail) -> [usize; 4] {
+    let frame = &header.frame;
+    let is_subsampled =
+        |index| index > 0 && header.encoding == Encoding::YCbCr && detail.halves_color;
+    std::array::from_fn(|index| {
+        let Some(component) = frame.components.get(index) else {
+            return 8;
+        };
+        let share = if is_subsampled(index) { 0.5 } else { 1.0 };
+        let samples = frame.samples(component);
+        let wanted = |samples: usize, target: u32| {
+            let wanted = share * f64::from(target) * OVERSAMPLING;
+            (8.0 * wanted / samples as f64).ceil() as usize
+        };
+        let means_suffice =
+            index > 0 || frame.is_progressive || detail.fidelity == Fidelity::NearEqual;
+        let least = if means_suffice { 1 } else { 2 };
+        wanted(samples.0, target.width)
+            .max(wanted(samples.1, target.height))
+            .clamp(least, 8)
+    })
 }
 
 /// The pixels of a picture at its own size, row by row.

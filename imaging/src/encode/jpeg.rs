@@ -2,10 +2,7 @@
 
 use jpeg_encoder::{ChromaSubsamplingMethod, ColorType, Encoder, SamplingFactor};
 
-use crate::{Size, raster::Layout};
-
-/// From this quality on, colour is kept at full resolution: whoever asks for it wants to see every pixel.
-const FULL_CHROMA_QUALITY: u8 = 90;
+use crate::{Size, operation::FULL_COLOR_QUALITY, raster::Layout};
 
 pub(super) fn encode(
     pixels: &[u8],
@@ -21,7 +18,7 @@ pub(super) fn encode(
     } else {
         ColorType::Rgb
     };
-    let sampling = if quality < FULL_CHROMA_QUALITY {
+    let sampling = if quality < FULL_COLOR_QUALITY {
         SamplingFactor::F_2_2
     } else {
         SamplingFactor::F_1_1

@@ -71,8 +71,12 @@ fn checked(status: sys::VP8StatusCode, size: Size, channels: usize) -> Result<()
     use sys::VP8StatusCode as Status;
     match status {
         Status::VP8_STATUS_OK => Ok(()),
-        Status::VP8_STATUS_OUT_OF_MEMORY => {
+        Status::VP8_STATUS_OUT_OF_MEMORY if is_short_of(size.bytes(channels)) => {
             Err(DecodeFailure::OutOfMemory(size.bytes(channels) as u64))
+        }
+        // What libwebp says of an alpha plane that it can't begin to read.
+        Status::VP8_STATUS_OUT_OF_MEMORY => {
+            Err(DecodeFailure::Damaged("its transparency is damaged"))
         }
         Status::VP8_STATUS_NOT_ENOUGH_DATA | Status::VP8_STATUS_SUSPENDED => {
             Err(DecodeFailure::Damaged("ends before its last pixel"))
@@ -82,6 +86,11 @@ fn checked(status: sys::VP8StatusCode, size: Size, channels: usize) -> Result<()
         }
         _ => Err(DecodeFailure::Damaged("its coded data breaks the rules")),
     }
+}
+
+/// Whether memory for so many bytes can't be had.
+fn is_short_of(bytes: usize) -> bool {
+    Vec::<u8>::new().try_reserve_exact(bytes).is_err()
 }
 
 /// How a picture is encoded.

@@ -116,16 +116,28 @@ pub(super) struct Bits {
     count: u32,
     /// The next byte of the window.
     at: usize,
+    /// Something was read that means nothing.
+    is_damaged: bool,
 }
 
 impl Bits {
+    /// Remembers that something was read that means nothing.
+    #[cold]
+    pub(super) fn damage(&mut self) {
+        self.is_damaged = true;
+    }
+
+    pub(super) const fn is_damaged(self) -> bool {
+        self.is_damaged
+    }
+
     /// Makes at least 56 bits available.
     #[inline(always)]
     pub(super) fn refill(&mut self, data: &[u8]) {
         let next = data.get(self.at..).and_then(|rest| rest.first_chunk());
         self.buffer |= u64::from_be_bytes(*next.unwrap_or(&[0; 8])) >> self.count;
         self.at += ((63 - self.count) >> 3) as usize;
-        self.count |= 56;
+        self.count |= 0b11_1000;
     }
 
     /// The next `WIDTH` bits, which stay.
@@ -218,7 +230,7 @@ mod tests {
             let bits = Bits {
                 buffer: bits << (61 - size),
                 count: 64,
-                at: 0,
+                ..Bits::default()
             };
             bits.signed_behind(3, size)
         };

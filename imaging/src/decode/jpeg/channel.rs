@@ -2,7 +2,7 @@
 
 use super::{
     header::{Component, Frame},
-    inverse::{last_needed, normalisation},
+    inverse::normalisation,
     tables::{Quantisation, ZIGZAG},
 };
 use crate::{Error, Size, raster::Plane, scratch::filled};
@@ -15,13 +15,14 @@ const UNTOUCHED: u8 = 128;
 /// The samples of one component, N to a block's side.
 pub(super) struct Channel<'a> {
     pub samples: &'a mut Vec<u8>,
+    /// Samples to a block's side, 1 to 8.
+    pub n: usize,
     /// Samples in a row, with padding to whole MCUs.
     pub stride: usize,
     /// Blocks that show picture, across and down; a scan of this component alone has no others.
     pub shown: (usize, usize),
-    /// Blocks across, with padding.
-    pub blocks_across: usize,
-    pub blocks_down: usize,
+    /// Blocks across and down, with padding to whole MCUs.
+    pub blocks: (usize, usize),
     /// Samples that show picture.
     size: Size,
     extent: (f64, f64),
@@ -44,10 +45,10 @@ impl<'a> Channel<'a> {
         };
         Ok(Self {
             samples,
+            n,
             stride,
             shown: (width.div_ceil(8), height.div_ceil(8)),
-            blocks_across,
-            blocks_down,
+            blocks: (blocks_across, blocks_down),
             size: Size {
                 width: (width * n).div_ceil(8) as u32,
                 height: (height * n).div_ceil(8) as u32,
@@ -64,6 +65,7 @@ impl<'a> Channel<'a> {
             stride: self.stride,
             size: self.size,
             extent: self.extent,
+            block_means: self.n == 1,
         }
     }
 }
@@ -86,19 +88,18 @@ impl Steps {
         for (k, step) in quantisation.iter().enumerate() {
             steps.steps[k] = f32::from(*step) * normalisation(k);
         }
-        for k in 0..=last_needed(n) {
-            if usize::from(ZIGZAG[k]) / 8 < n && usize::from(ZIGZAG[k]) % 8 < n {
-                steps.places[k] = ZIGZAG[k];
+        for (slot, place) in steps.places.iter_mut().zip(ZIGZAG) {
+            if usize::from(place / 8) < n && usize::from(place % 8) < n {
+                *slot = place;
             }
         }
         steps
     }
 
-    /// Coefficient `k`, dequantised, and its row and column.
+    /// Coefficient `k`, dequantised, and its place.
     #[inline(always)]
-    pub(super) fn apply(&self, k: usize, value: i32) -> (f32, usize, usize) {
-        let place = self.places[k % OVERSHOOT];
-        let value = value as f32 * self.steps[k % OVERSHOOT];
-        (value, usize::from(place / 8) % 8, usize::from(place % 8))
+    pub(super) fn apply(&self, k: usize, value: i32) -> (f32, usize) {
+        let place = usize::from(self.places[k % OVERSHOOT]) % 64;
+        (value as f32 * self.steps[k % OVERSHOOT], place)
     }
 }

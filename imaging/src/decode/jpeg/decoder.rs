@@ -25,11 +25,11 @@ pub(super) struct Decoded {
     pub truncated: bool,
 }
 
-/// Decodes everything at `n` samples (1 to 8) to a block's side.
+/// Decodes everything; `samples` says for each component how many (1 to 8) a block's side has.
 pub(super) fn decode(
     bytes: &[u8],
     header: &Header,
-    n: usize,
+    samples: &[usize],
     scratch: &mut Scratch,
 ) -> Result<Decoded, Error> {
     let Scratch { planes, jpeg, .. } = scratch;
@@ -43,18 +43,18 @@ pub(super) fn decode(
         .components
         .iter()
         .zip(planes)
-        .map(|(component, samples)| Channel::new(frame, component, n, samples));
+        .zip(samples)
+        .map(|((component, plane), n)| Channel::new(frame, component, *n, plane));
     let channels = channels.collect::<Result<Vec<_>, _>>()?;
     let mut collected = Vec::new();
     if frame.is_progressive {
         for ((channel, values), nonzero) in channels.iter().zip(coefficients).zip(nonzero) {
-            collected.push(Coefficients::new(channel, n, values, nonzero)?);
+            collected.push(Coefficients::new(channel, values, nonzero)?);
         }
     }
     Decoder {
         bytes,
         frame,
-        n,
         tables: Tables::default(),
         channels,
         coefficients: collected,
@@ -68,7 +68,6 @@ pub(super) fn decode(
 struct Decoder<'d, 'a> {
     bytes: &'d [u8],
     frame: &'d Frame,
-    n: usize,
     tables: Tables,
     channels: Vec<Channel<'a>>,
     /// Of progressive pictures.
@@ -228,7 +227,7 @@ impl Decoder<'_, '_> {
         match (self.frame.is_progressive, scan.band.first) {
             (false, _) => self.sequential(scan, coded, across),
             (true, 0) => self.means(scan, coded, across),
-            (true, _) if self.n == 1 => Ok(Outcome {
+            (true, _) if self.channels[scan.parts[0].component].n == 1 => Ok(Outcome {
                 end: scan.data,
                 is_complete: true,
             }),
@@ -237,18 +236,13 @@ impl Decoder<'_, '_> {
     }
 
     fn sequential(&mut self, scan: &Scan, coded: Coded, across: usize) -> Result<Outcome, Error> {
-        if self
-            .channels
-            .iter()
-            .map(|c| c.blocks_across * c.blocks_down)
-            .sum::<usize>()
-            > MANY_BLOCKS
-            && self.n < 8
-        {
-            for part in &scan.parts {
-                if let Some(Some(table)) = self.tables.ac.get_mut(part.ac) {
-                    table.prepare_skips();
-                }
+        for part in &scan.parts {
+            let channel = &self.channels[part.component];
+            let is_worth_it = channel.n < 8 && channel.blocks.0 * channel.blocks.1 > MANY_BLOCKS;
+            if let Some(Some(table)) = self.tables.ac.get_mut(part.ac)
+                && is_worth_it
+            {
+                table.prepare_skips();
             }
         }
         let mut channels: Vec<_> = self.channels.iter_mut().map(Some).collect();
@@ -269,19 +263,13 @@ impl Decoder<'_, '_> {
                 parts.push(sequential::Part {
                     dc,
                     ac,
-                    steps: Steps::new(steps, self.n),
+                    steps: Steps::new(steps, channel.n),
                     sampling,
                     channel,
                 });
             }
         }
-        Ok(sequential::decode(
-            self.n,
-            coded,
-            &mut parts,
-            across,
-            self.window,
-        ))
+        Ok(sequential::decode(coded, &mut parts, across, self.window))
     }
 
     fn means(&mut self, scan: &Scan, coded: Coded, across: usize) -> Result<Outcome, Error> {
@@ -338,7 +326,7 @@ impl Decoder<'_, '_> {
             .zip(&self.steps)
         {
             if let Some(steps) = steps {
-                coefficients.transform(self.n, &Steps::new(steps, self.n), channel);
+                coefficients.transform(&Steps::new(steps, channel.n), channel);
             }
         }
         Ok(Decoded {

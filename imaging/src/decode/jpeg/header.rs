@@ -86,7 +86,7 @@ impl<'a> Header<'a> {
                 }
                 0xc0..=0xc2 => frame = Some(Frame::read(&segment, limits)?),
                 0xc3 => return Err(unsupported("lossless coding")),
-                0xc5..=0xc7 => return Err(unsupported("hierarchical coding")),
+                0xc5..=0xc7 | 0xde => return Err(unsupported("hierarchical coding")),
                 0xc9..=0xcb | 0xcd..=0xcf => return Err(unsupported("arithmetic coding")),
                 START_OF_SCAN => {
                     let frame = frame

@@ -54,7 +54,7 @@ impl Symbol {
 
     /// Whether it ends the block: a value of no bits that is not the run of 16 zeros.
     const fn ends_block(self) -> bool {
-        self.run_and_size() & 15 == 0 && self.run_and_size() != 0xf0
+        self.run_and_size().trailing_zeros() >= 4 && self.run_and_size() != 0xf0
     }
 }
 
@@ -171,7 +171,7 @@ impl Table {
             bits.skip(symbol.length());
             return symbol.run_and_size();
         }
-        let (symbol, length) = self.long_symbol(bits.peek::<16>() as i32);
+        let (symbol, length) = self.long_symbol(bits);
         bits.skip(length);
         symbol
     }
@@ -186,7 +186,7 @@ impl Table {
             bits.skip(symbol.length_with_value());
             return (symbol.run_and_size(), value);
         }
-        let (symbol, length) = self.long_symbol(bits.peek::<16>() as i32);
+        let (symbol, length) = self.long_symbol(bits);
         let value = bits.signed_behind(length, symbol & 15);
         bits.skip(length + (symbol & 15));
         (symbol, value)
@@ -248,7 +248,8 @@ impl Table {
     /// Symbol and code length of a code that is longer than the look-up, from the next 16 bits.
     #[cold]
     #[inline(never)]
-    fn long_symbol(&self, next: i32) -> (u32, u32) {
+    fn long_symbol(&self, bits: &mut Bits) -> (u32, u32) {
+        let next = bits.peek::<16>() as i32;
         for length in SYMBOL_WIDTH as usize + 1..=16 {
             let code = next >> (16 - length);
             if code <= self.largest[length] {
@@ -257,6 +258,7 @@ impl Table {
                 return (symbol.into(), length as u32);
             }
         }
+        bits.damage();
         (0, 16)
     }
 }

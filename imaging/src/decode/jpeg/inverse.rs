@@ -7,8 +7,8 @@
 use super::tables::ZIGZAG;
 use crate::bytes::round_to_byte;
 
-/// A block's coefficients, by row (vertical frequency) and column.
-pub(super) type Block = [[f32; 8]; 8];
+/// A block's coefficients: eight times the row (vertical frequency) plus the column is where each is.
+pub(super) type Block = [f32; 64];
 
 /// Samples are stored shifted down by half their range (T.81 A.3.1).
 const LEVEL_SHIFT: f32 = 128.0;
@@ -35,19 +35,27 @@ pub(super) const fn last_needed(n: usize) -> usize {
     k
 }
 
+/// Makes the coefficients zero that [`inverse`] reads.
+#[inline(always)]
+pub(super) fn clear<const N: usize>(block: &mut Block) {
+    for row in block.as_chunks_mut::<8>().0.iter_mut().take(N) {
+        row[..lanes(N)].fill(0.0);
+    }
+}
+
+/// How many coefficients of a row are read: N rounded up to what fills vector registers.
+const fn lanes(n: usize) -> usize {
+    if n <= 4 { 4 } else { 8 }
+}
+
 /// Writes N x N samples to `plane` from `at` on. Only the block's first N rows and columns are read.
 #[inline(always)]
 pub(super) fn inverse<const N: usize>(block: &Block, plane: &mut [u8], at: usize, stride: usize) {
     match N {
-        1 => plane[at] = sample(block[0][0]),
+        1 => plane[at] = sample(block[0]),
         2 => {
             let half = std::f32::consts::FRAC_1_SQRT_2;
-            let [a, b, c, d] = [
-                block[0][0],
-                block[0][1] * half,
-                block[1][0] * half,
-                block[1][1] * 0.5,
-            ];
+            let [a, b, c, d] = [block[0], block[1] * half, block[8] * half, block[9] * 0.5];
             plane[at..at + 2].copy_from_slice(&[sample(a + b + c + d), sample(a - b + c - d)]);
             let below = at + stride;
             plane[below..below + 2]
@@ -72,7 +80,7 @@ fn sample(value: f32) -> u8 {
     round_to_byte(value + LEVEL_SHIFT)
 }
 
-/// Down the columns, then along the rows. `LANES` is N rounded up to what fills vector registers.
+/// Down the columns, then along the rows.
 #[inline(always)]
 fn separable<const N: usize, const LANES: usize>(
     block: &Block,
@@ -81,7 +89,7 @@ fn separable<const N: usize, const LANES: usize>(
     stride: usize,
 ) {
     let mut rows = [[0.0; LANES]; N];
-    for (row, coefficients) in rows.iter_mut().zip(block) {
+    for (row, coefficients) in rows.iter_mut().zip(block.as_chunks::<8>().0) {
         row.copy_from_slice(&coefficients[..LANES]);
     }
     let columns = transform(&rows);
@@ -92,7 +100,13 @@ fn separable<const N: usize, const LANES: usize>(
         }
     }
     // Now each entry is a column of the block, with one lane for each of its rows.
-    let samples = transform(&turned).map(|column| column.map(sample));
+    let columns = transform(&turned);
+    let mut samples = [[0; LANES]; N];
+    for (x, column) in columns.iter().enumerate() {
+        for (sampled, value) in samples[x].iter_mut().zip(column) {
+            *sampled = sample(*value);
+        }
+    }
     for y in 0..N {
         let row = &mut plane[at + y * stride..][..N];
         for (value, column) in row.iter_mut().zip(&samples) {
@@ -175,7 +189,7 @@ mod tests {
                 let mut sum = 128.0;
                 for v in 0..N {
                     for u in 0..N {
-                        sum += f64::from(block[v][u]) * cosine(x, u) * cosine(y, v);
+                        sum += f64::from(block[8 * v + u]) * cosine(x, u) * cosine(y, v);
                     }
                 }
                 samples.push(sum.round().clamp(0.0, 255.0) as u8);
@@ -191,8 +205,7 @@ mod tests {
             (state >> 16) as f32 / 65_536.0 - 0.5
         };
         for strength in [20.0, 200.0, 3000.0] {
-            let block: Block =
-                std::array::from_fn(|_| std::array::from_fn(|_| random() * strength));
+            let block: Block = std::array::from_fn(|_| random() * strength);
             let mut plane = vec![0; 12 * N + 1];
             inverse::<N>(&block, &mut plane, 1, 12);
             for (y, row) in by_definition::<N>(&block).chunks(N).enumerate() {

@@ -8,7 +8,7 @@ use super::{
     bits::{Bits, Segment},
     channel::{Channel, Steps},
     huffman::Table,
-    inverse::{Block, inverse, last_needed},
+    inverse::{Block, clear, inverse, last_needed},
     restarts::{Coded, Outcome},
 };
 use crate::{Error, scratch::filled};
@@ -46,25 +46,24 @@ pub(super) struct Part<'p, 'a> {
 impl<'a> Coefficients<'a> {
     pub(super) fn new(
         channel: &Channel,
-        n: usize,
         values: &'a mut Vec<i16>,
         nonzero: &'a mut Vec<u64>,
     ) -> Result<Self, Error> {
-        let blocks = channel.blocks_across * channel.blocks_down;
-        let kept = last_needed(n) + 1;
+        let blocks = channel.blocks.0 * channel.blocks.1;
+        let kept = last_needed(channel.n) + 1;
         filled(values, blocks * kept, 0)?;
-        filled(nonzero, if n == 1 { 0 } else { blocks }, 0)?;
+        filled(nonzero, if channel.n == 1 { 0 } else { blocks }, 0)?;
         Ok(Self {
             values,
             kept,
             nonzero,
-            blocks_across: channel.blocks_across,
+            blocks_across: channel.blocks.0,
         })
     }
 
     /// Transforms everything into the channel's samples.
-    pub(super) fn transform(&self, n: usize, steps: &Steps, channel: &mut Channel) {
-        match n {
+    pub(super) fn transform(&self, steps: &Steps, channel: &mut Channel) {
+        match channel.n {
             1 => self.transform_at::<1>(steps, channel),
             2 => self.transform_at::<2>(steps, channel),
             3 => self.transform_at::<3>(steps, channel),
@@ -78,12 +77,13 @@ impl<'a> Coefficients<'a> {
 
     fn transform_at<const N: usize>(&self, steps: &Steps, channel: &mut Channel) {
         let stride = channel.stride;
+        let mut block: Block = [0.0; 64];
         for (index, values) in self.values.chunks_exact(self.kept).enumerate() {
             let (x, y) = (index % self.blocks_across, index / self.blocks_across);
-            let mut block = Block::default();
+            clear::<N>(&mut block);
             for (k, value) in values.iter().enumerate() {
-                let (value, row, column) = steps.apply(k, i32::from(*value));
-                block[row][column] = value;
+                let (value, place) = steps.apply(k, i32::from(*value));
+                block[place] = value;
             }
             inverse::<N>(&block, channel.samples, y * N * stride + x * N, stride);
         }
@@ -129,7 +129,7 @@ pub(super) fn decode_means(
                 return false;
             }
         }
-        true
+        !bits.is_damaged()
     })
 }
 
@@ -173,7 +173,7 @@ pub(super) fn decode_band(
                 return false;
             }
         }
-        true
+        !run.bits.is_damaged()
     })
 }
 

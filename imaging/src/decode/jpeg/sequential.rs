@@ -7,7 +7,7 @@ use super::{
     bits::Bits,
     channel::{Channel, Steps},
     huffman::Table,
-    inverse::{Block, flat, inverse, last_needed},
+    inverse::{Block, clear, flat, inverse, last_needed},
     restarts::{Coded, Outcome},
 };
 
@@ -21,44 +21,46 @@ pub(super) struct Part<'t, 'c, 'a> {
     pub channel: &'c mut Channel<'a>,
 }
 
-/// Decodes a scan into its channels, `n` samples to a block's side. `across` is its MCUs in a row.
-pub(super) fn decode(
-    n: usize,
-    coded: Coded,
-    parts: &mut [Part],
-    across: usize,
-    window: &mut Vec<u8>,
-) -> Outcome {
-    match n {
-        1 => decode_at::<1>(coded, parts, across, window),
-        2 => decode_at::<2>(coded, parts, across, window),
-        3 => decode_at::<3>(coded, parts, across, window),
-        4 => decode_at::<4>(coded, parts, across, window),
-        5 => decode_at::<5>(coded, parts, across, window),
-        6 => decode_at::<6>(coded, parts, across, window),
-        7 => decode_at::<7>(coded, parts, across, window),
-        _ => decode_at::<8>(coded, parts, across, window),
-    }
+/// What changes from block to block of a component.
+struct State {
+    bits: Bits,
+    /// The mean of the block before; the next is coded as a difference to it.
+    means: [i32; 4],
+    block: Block,
 }
 
-fn decode_at<const N: usize>(
+/// Decodes a scan into its channels. `across` is its MCUs in a row.
+pub(super) fn decode(
     coded: Coded,
     parts: &mut [Part],
     across: usize,
     window: &mut Vec<u8>,
 ) -> Outcome {
     coded.for_each_interval(window, |segment, mcus| {
-        let mut bits = Bits::default();
-        let mut means = [0i32; 4];
+        let mut state = State {
+            bits: Bits::default(),
+            means: [0; 4],
+            block: [0.0; 64],
+        };
         let (mut x, mut y) = (mcus.start % across, mcus.start / across);
         for _ in mcus {
-            if segment.is_short(bits) {
-                bits = segment.advance(bits);
+            if segment.is_short(state.bits) {
+                state.bits = segment.advance(state.bits);
             }
-            for (part, mean) in parts.iter_mut().zip(&mut means) {
-                bits = part.mcu::<N>(segment.data(), bits, (x, y), mean);
+            for (index, part) in parts.iter_mut().enumerate() {
+                let data = segment.data();
+                match part.channel.n {
+                    1 => part.mcu::<1>(data, &mut state, index, (x, y)),
+                    2 => part.mcu::<2>(data, &mut state, index, (x, y)),
+                    3 => part.mcu::<3>(data, &mut state, index, (x, y)),
+                    4 => part.mcu::<4>(data, &mut state, index, (x, y)),
+                    5 => part.mcu::<5>(data, &mut state, index, (x, y)),
+                    6 => part.mcu::<6>(data, &mut state, index, (x, y)),
+                    7 => part.mcu::<7>(data, &mut state, index, (x, y)),
+                    _ => part.mcu::<8>(data, &mut state, index, (x, y)),
+                }
             }
-            if segment.is_overrun(bits) {
+            if segment.is_overrun(state.bits) {
                 return false;
             }
             x += 1;
@@ -66,29 +68,33 @@ fn decode_at<const N: usize>(
                 (x, y) = (0, y + 1);
             }
         }
-        true
+        !state.bits.is_damaged()
     })
 }
 
 impl Part<'_, '_, '_> {
-    /// The blocks of this component in the MCU at (x, y).
-    #[inline(always)]
+    /// The blocks of this component, number `index` of the scan, in the MCU at (x, y). A function of its own, so that its
+    /// loop has the registers to itself.
+    #[inline(never)]
     fn mcu<const N: usize>(
         &mut self,
         data: &[u8],
-        mut bits: Bits,
+        state: &mut State,
+        index: usize,
         (x, y): (usize, usize),
-        mean: &mut i32,
-    ) -> Bits {
+    ) {
         let (across, down) = self.sampling;
         let stride = self.channel.stride;
+        let mut bits = state.bits;
+        let mut mean = state.means[index];
         for row in 0..down {
             let first = (y * down + row) * N * stride + x * across * N;
             for at in (first..).step_by(N).take(across) {
-                bits = self.block::<N>(data, bits, mean, at);
+                bits = self.block::<N>(data, bits, &mut mean, at, &mut state.block);
             }
         }
-        bits
+        state.bits = bits;
+        state.means[index] = mean;
     }
 
     /// One block, to the samples from `at` on.
@@ -99,6 +105,7 @@ impl Part<'_, '_, '_> {
         mut bits: Bits,
         mean: &mut i32,
         at: usize,
+        block: &mut Block,
     ) -> Bits {
         let Channel {
             samples, stride, ..
@@ -107,15 +114,15 @@ impl Part<'_, '_, '_> {
         let (_, difference) = self.dc.symbol_and_value(&mut bits);
         // Kept in 16 bits as libjpeg does, which only matters to damaged files.
         *mean = i32::from(mean.wrapping_add(difference) as i16);
-        let (scaled_mean, ..) = self.steps.apply(0, *mean);
+        let (scaled_mean, _) = self.steps.apply(0, *mean);
         if N == 1 {
             self.ac.skip_block(&mut bits, data, 1);
             flat::<N>(scaled_mean, samples, at, *stride);
             return bits;
         }
 
-        let mut block = Block::default();
-        block[0][0] = scaled_mean;
+        clear::<N>(block);
+        block[0] = scaled_mean;
         let mut k = 1;
         let last = const { last_needed(N) };
         while k <= last {
@@ -131,18 +138,18 @@ impl Part<'_, '_, '_> {
                 if k - run == 1 {
                     flat::<N>(scaled_mean, samples, at, *stride);
                 } else {
-                    inverse::<N>(&block, samples, at, *stride);
+                    inverse::<N>(block, samples, at, *stride);
                 }
                 return bits;
             }
-            let (value, row, column) = self.steps.apply(k, value);
-            block[row][column] = value;
+            let (value, place) = self.steps.apply(k, value);
+            block[place] = value;
             k += 1;
         }
         if N < 8 && k < 64 {
             self.ac.skip_block(&mut bits, data, k as u32);
         }
-        inverse::<N>(&block, samples, at, *stride);
+        inverse::<N>(block, samples, at, *stride);
         bits
     }
 }

@@ -38,7 +38,7 @@ impl<'a> Upsampled<'a> {
         let twice_across = self.across.0 == 2 * self.across.1 && self.plane.size.width > 2;
         let twice_down = self.down.0 == 2 * self.down.1;
         let near = y * self.down.1 / self.down.0;
-        let far = if y % 2 == 0 {
+        let far = if y.is_multiple_of(2) {
             near.saturating_sub(1)
         } else {
             (near + 1).min(self.plane.size.height as usize - 1)
@@ -54,7 +54,7 @@ impl<'a> Upsampled<'a> {
             widen(&self.sums, row, 2, (1, 2));
         } else if twice_down && self.across.0 == self.across.1 {
             self.sum_rows(near, far);
-            let half = if y % 2 == 0 { 1 } else { 2 };
+            let half = if y.is_multiple_of(2) { 1 } else { 2 };
             for (value, sum) in row.iter_mut().zip(&self.sums) {
                 *value = ((sum + half) >> 2) as u8;
             }
@@ -116,6 +116,7 @@ mod tests {
                 height: size.1,
             },
             extent: (0.0, 0.0),
+            block_means: false,
         };
         let mut upsampled = Upsampled::new(samples, plane, largest, (1, 1));
         let rows = (0..full.1).map(|y| {
