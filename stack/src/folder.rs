@@ -99,8 +99,9 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         self.remove_run_files();
-        // Before the lock ends with the file: a second owner may be waiting for neither.
         let _ = self.lock.set_len(0);
+        // Not left to the closing of the file: a child that is being started has it open too until it becomes its program.
+        let _ = rustix::fs::flock(&self.lock, FlockOperation::Unlock);
     }
 }
 
@@ -177,5 +178,25 @@ async fn stop_leftovers(stale: &State) {
         if wait::until(grace, gone).await.is_some() {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails where it stands"
+)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_folder_is_given_back_although_a_child_that_is_being_started_has_its_lock_open() {
+        let parent = tempfile::tempdir().unwrap();
+        let first = Folder::claim(parent.path()).await.unwrap();
+        // As a fork has it, until its exec closes it.
+        let inherited = first.lock.try_clone().unwrap();
+        drop(first);
+        Folder::claim(parent.path()).await.unwrap();
+        drop(inherited);
     }
 }
