@@ -23,7 +23,7 @@ const LIMITS: Limits = Limits {
     metadata_bytes: 64 << 10,
 };
 /// What an error and a parser's vectors take.
-const HEADER_BYTES: u64 = 64 << 10;
+const HEADER_BYTES: u64 = 16 << 10;
 /// What a render takes besides what the header announced: the libraries' own buffers, the encoder, the profile's tables.
 const RENDER_BYTES: u64 = 4 << 20;
 /// Many times what the slowest file takes on a busy machine, and nothing to what a bomb would.
