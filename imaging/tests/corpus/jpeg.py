@@ -301,6 +301,15 @@ def cases():
     yield "progressive-without-dc", START + TABLES + frame(32, 24, marker=SOF2) + scan(band=(1, 5)) + b"\0" * 12 + END, "ok"
     yield "refinement-of-nothing", START + TABLES + frame(32, 24, marker=SOF2) + scan(band=(0, 0), high=1) + b"\x55\x50" + END, "ok"
     yield "code-without-meaning", baseline(data=b"\xff\0" * 60), "truncated"
+    # No code is that long: libjpeg has taken seventeen bits when it notices, and goes on behind them.
+    bits = Bits()
+    bits.put(0x1FFFF, 17)
+    put_ac(bits, coefficients(0), 1, 63)
+    rest = [coefficients(index) for index in range(1, 12)]
+    for previous, block in zip([[0], *rest], rest):
+        put_dc(bits, block[0], previous[0])
+        put_ac(bits, block, 1, 63)
+    yield "code-of-seventeen-bits", baseline(data=bits.bytes()), "truncated"
     yield "restart-markers-missing", restarting.replace(b"\xff\xd0", b"").replace(b"\xff\xd1", b""), "truncated"
     yield "restart-marker-of-another-number", restarting.replace(b"\xff\xd0", b"\xff\xd5"), "ok"
     yield "restart-markers-only", START + TABLES + segment(DRI, b"\0\1") + frame(32, 24) + scan() + b"\xff\xd0\xff\xd1" * 400 + END, "truncated"

@@ -29,18 +29,20 @@ const RENDER_BYTES: u64 = 4 << 20;
 /// Many times what the slowest file takes on a busy machine, and nothing to what a bomb would.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-struct Case {
-    file: String,
-    outcome: String,
+/// A file and what must become of it.
+pub(crate) struct Case {
+    /// Its name, with its format's folder.
+    pub file: String,
+    pub outcome: String,
     words: String,
-    bytes: Vec<u8>,
+    pub bytes: Vec<u8>,
 }
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus")
 }
 
-fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     let table = fs::read_to_string(folder().join("expected.txt")).unwrap();
     let lines = table.lines().filter(|line| !line.starts_with('#'));
     lines

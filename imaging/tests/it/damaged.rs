@@ -2,12 +2,13 @@
 
 use std::ops::Range;
 
-use imaging::{Encoded, Error, Limits, OutputFormat, Scratch, Size, render};
+use imaging::{Encoded, Error, Limits, Operation, OutputFormat, Scratch, Size, render};
 
 use crate::{
+    corpus,
     ideal::Picture,
     libjpeg::{COMPONENT, SUCCESSIVE, cjpeg, djpeg, jpegtran, require},
-    make::{Pixels, photo, same_size, size},
+    make::{Pixels, photo, size},
 };
 
 const DIMENSIONS: Size = size(160, 120);
@@ -15,8 +16,9 @@ const DIMENSIONS: Size = size(160, 120);
 const LEVELS: f64 = 4.0;
 
 fn full_size(bytes: &[u8]) -> Result<Encoded, Error> {
-    let operation = same_size(DIMENSIONS, OutputFormat::Png);
-    render(bytes, &operation, &Limits::default(), &mut Scratch::new())
+    let limits = Limits::default();
+    let operation = Operation::inside(limits.side, OutputFormat::Png);
+    render(bytes, &operation, &limits, &mut Scratch::new())
 }
 
 /// Checks that what is shown of a damaged file is what libjpeg shows, but for `allowed` pixels around the damage, and
@@ -178,4 +180,27 @@ fn bytes_behind_the_end_are_not_damage() {
         assert_eq!(check("bytes behind the end", &longer, 0), Ok(()));
         assert!(!full_size(&longer).unwrap().truncated);
     }
+}
+
+#[test]
+fn the_odd_and_damaged_jpegs_of_the_corpus_show_what_libjpeg_shows() {
+    if !require() {
+        return;
+    }
+    let mut failures = Vec::new();
+    for case in corpus::cases() {
+        if !case.file.starts_with("jpeg/") || !matches!(&case.outcome[..], "ok" | "truncated") {
+            continue;
+        }
+        // What libjpeg does not show has nothing to be compared with.
+        let Ok(shown) = djpeg(&[], &case.bytes) else {
+            continue;
+        };
+        let ours = Picture::of(&Pixels::of(&full_size(&case.bytes).unwrap()));
+        let differing = ours.differing(&shown.picture, LEVELS).len();
+        if differing > 8 * 8 {
+            failures.push(format!("{}: {differing} pixels differ", case.file));
+        }
+    }
+    assert_none(&failures);
 }
