@@ -1,6 +1,8 @@
 //! Which colour a picture mostly is: what a page shows while the picture loads.
 
-use crate::{Error, Limits, Operation, OutputFormat, Scratch, raster::Layout, render::paint};
+use crate::{
+    Error, Limits, Operation, OutputFormat, Scratch, encode::Content, raster::Layout, render::paint,
+};
 
 /// Enough to tell a picture's colours by, and few enough to count in no time.
 const SIDE: u32 = 32;
@@ -16,7 +18,11 @@ pub fn dominant_color(
 ) -> Result<[u8; 3], Error> {
     let tiny = Operation::inside(SIDE, OutputFormat::Png);
     let picture = paint(bytes, &tiny, limits, scratch);
-    let color = picture.map(|picture| dominant(&scratch.resized, picture.layout));
+    let color = picture.map(|picture| match picture.content {
+        Content::Pixels(layout) => dominant(&scratch.resized, layout),
+        // Only what becomes a JPEG stays apart.
+        Content::Channels => [255; 3],
+    });
     scratch.trim();
     color
 }

@@ -2,28 +2,45 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::{Error, Operation, OutputFormat, Size, color, raster::Layout};
+use crate::{Error, Operation, OutputFormat, Scratch, Size, color, raster::Layout};
 
 mod jpeg;
 mod png;
 mod webp;
 
-/// Encodes `pixels`, which may be changed on the way (JPEG is flattened on white).
+pub(crate) use jpeg::{Token, color_size};
+
+/// What is encoded.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Content {
+    /// Pixels in `scratch.resized`, which may be changed on the way (JPEG is flattened on white).
+    Pixels(Layout),
+    /// Luma and two colours in `scratch.planes`, the colours at half size: for a JPEG only.
+    Channels,
+}
+
 pub(crate) fn encode(
-    pixels: &mut Vec<u8>,
+    scratch: &mut Scratch,
     size: Size,
-    layout: Layout,
+    content: Content,
     operation: &Operation,
 ) -> Result<Vec<u8>, Error> {
-    let format = operation.format;
-    let attempt = AssertUnwindSafe(|| match format {
-        OutputFormat::Jpeg if layout == Layout::Rgba => {
-            color::flatten_on_white(pixels);
-            jpeg::encode(pixels, size, Layout::Rgb, operation.quality)
+    let Operation {
+        format, quality, ..
+    } = *operation;
+    let attempt = AssertUnwindSafe(|| match (content, format) {
+        (Content::Channels, _) => jpeg::encode_channels(scratch, size, Layout::Rgb, quality),
+        (Content::Pixels(Layout::Rgba), OutputFormat::Jpeg) => {
+            color::flatten_on_white(&mut scratch.resized);
+            jpeg::encode(scratch, size, Layout::Rgb, quality)
         }
-        OutputFormat::Jpeg => jpeg::encode(pixels, size, layout, operation.quality),
-        OutputFormat::Png => png::encode(pixels, size, layout),
-        OutputFormat::Webp => webp::encode(pixels, size, layout, operation.quality),
+        (Content::Pixels(layout), OutputFormat::Jpeg) => {
+            jpeg::encode(scratch, size, layout, quality)
+        }
+        (Content::Pixels(layout), OutputFormat::Png) => png::encode(&scratch.resized, size, layout),
+        (Content::Pixels(layout), OutputFormat::Webp) => {
+            webp::encode(&scratch.resized, size, layout, quality)
+        }
     });
     let encoded = catch_unwind(attempt).unwrap_or_else(|_| Err("the encoder gave up".to_owned()));
     encoded.map_err(|reason| Error::Encode { format, reason })

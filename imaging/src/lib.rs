@@ -21,6 +21,7 @@
 
 mod bytes;
 mod color;
+mod cosines;
 mod decode;
 mod dominant;
 mod encode;

@@ -1,8 +1,13 @@
 //! One render, start to end: plan, decode, resize, colours, orientation, letterbox, encode.
 
 use crate::{
-    Error, Limits, Operation, OutputFormat, Scratch, Size, color, decode, encode, operation::Plan,
-    probe::probe, raster::Layout, resize::resize, scratch::blank,
+    Error, Info, Limits, Operation, Orientation, OutputFormat, Scratch, Size, color, decode,
+    encode::{self, Content},
+    operation::Plan,
+    probe::probe,
+    raster::{Encoding, Layout, Pixels, Raster},
+    resize::{Destination, resize},
+    scratch::blank,
 };
 
 /// A render's result: a complete file without any metadata, in sRGB.
@@ -28,9 +33,14 @@ pub fn render(
     scratch: &mut Scratch,
 ) -> Result<Encoded, Error> {
     let result = paint(bytes, operation, limits, scratch).and_then(|picture| {
-        let layout = letterbox(scratch, &picture, operation.format)?;
+        let content = match picture.content {
+            Content::Pixels(layout) if picture.size != picture.canvas => {
+                Content::Pixels(letterbox(scratch, &picture, layout, operation.format)?)
+            }
+            content => content,
+        };
         let size = picture.canvas;
-        let bytes = encode::encode(&mut scratch.resized, size, layout, operation)?;
+        let bytes = encode::encode(scratch, size, content, operation)?;
         Ok(Encoded {
             bytes,
             format: operation.format,
@@ -42,11 +52,11 @@ pub fn render(
     result
 }
 
-/// A picture as it will be seen, in `scratch.resized`, before letterboxing.
+/// A picture as it will be seen, before letterboxing.
 pub(crate) struct Picture {
     pub size: Size,
     /// Never CMYK.
-    pub layout: Layout,
+    pub content: Content,
     canvas: Size,
     truncated: bool,
 }
@@ -63,23 +73,72 @@ pub(crate) fn paint(
     let stored = plan.stored(info.orientation);
     let (whole, detail) = (stored.whole(), operation.detail());
     let raster = decode::decode(bytes, &info, whole, detail, limits, scratch)?;
-    resize(scratch, &raster, &stored)?;
-
-    let Scratch { spare, resized, .. } = scratch;
-    let mut layout = color::to_srgb(resized, spare, raster.layout, raster.icc.as_deref())?;
-    let size = info
-        .orientation
-        .apply(resized, spare, stored.scaled, layout.channels())?;
-    if layout == Layout::Rgba && color::drop_opaque_alpha(resized) {
-        layout = Layout::Rgb;
-    }
+    let to = destination(&raster, &info, operation, &plan);
+    resize(scratch, &raster, &stored, to)?;
+    let (size, content) = match to {
+        Destination::Channels => turned_channels(scratch, &info, stored.scaled)?,
+        Destination::Pixels => turned_pixels(scratch, &info, &raster, stored.scaled)?,
+    };
     let Plan { canvas, .. } = plan;
     Ok(Picture {
         size,
-        layout,
+        content,
         canvas,
         truncated: raster.truncated,
     })
+}
+
+/// Whether luma and colours can stay apart: from JPEG to JPEG, where nothing needs to see whole pixels.
+fn destination(raster: &Raster, info: &Info, operation: &Operation, plan: &Plan) -> Destination {
+    let is_ycbcr = matches!(
+        raster.pixels,
+        Pixels::Planar {
+            encoding: Encoding::YCbCr,
+            ..
+        }
+    );
+    let halves_color = operation.format == OutputFormat::Jpeg && operation.detail().halves_color;
+    // Turned around, the half that an odd side has too much would be on the other side.
+    let Size { width, height } = plan.scaled;
+    let is_turnable = info.orientation == Orientation::Normal || (width | height) & 1 == 0;
+    let is_whole = plan.canvas == plan.scaled && raster.icc.is_none();
+    if is_ycbcr && halves_color && is_turnable && is_whole {
+        Destination::Channels
+    } else {
+        Destination::Pixels
+    }
+}
+
+fn turned_channels(
+    scratch: &mut Scratch,
+    info: &Info,
+    size: Size,
+) -> Result<(Size, Content), Error> {
+    let Scratch { spare, planes, .. } = scratch;
+    let [luma, blue, red, _] = planes;
+    let turned = info.orientation.apply(luma, spare, size, 1)?;
+    for color in [blue, red] {
+        info.orientation
+            .apply(color, spare, encode::color_size(size, true), 1)?;
+    }
+    Ok((turned, Content::Channels))
+}
+
+fn turned_pixels(
+    scratch: &mut Scratch,
+    info: &Info,
+    raster: &Raster,
+    size: Size,
+) -> Result<(Size, Content), Error> {
+    let Scratch { spare, resized, .. } = scratch;
+    let mut layout = color::to_srgb(resized, spare, raster.layout, raster.icc.as_deref())?;
+    let turned = info
+        .orientation
+        .apply(resized, spare, size, layout.channels())?;
+    if layout == Layout::Rgba && color::drop_opaque_alpha(resized) {
+        layout = Layout::Rgb;
+    }
+    Ok((turned, Content::Pixels(layout)))
 }
 
 /// Puts the picture in the middle of a larger canvas, if that is what the fit wants: transparent where the
@@ -87,17 +146,10 @@ pub(crate) fn paint(
 fn letterbox(
     scratch: &mut Scratch,
     picture: &Picture,
+    layout: Layout,
     format: OutputFormat,
 ) -> Result<Layout, Error> {
-    let Picture {
-        size,
-        layout,
-        canvas,
-        ..
-    } = *picture;
-    if size == canvas {
-        return Ok(layout);
-    }
+    let Picture { size, canvas, .. } = *picture;
     let Scratch { spare, resized, .. } = scratch;
     blank(spare, canvas.bytes(Layout::Rgba.channels()))?;
     let (left, top) = (

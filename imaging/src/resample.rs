@@ -67,9 +67,10 @@ pub(crate) struct Weights {
 
 impl Weights {
     /// Lanczos3 from `span` of a source that is `side` long to `target` pixels. When enlarging, the kernel interpolates;
-    /// when shrinking, it is stretched so that it averages. `droop` is for sources of block means.
-    pub(crate) fn lanczos3(span: Span, side: u32, target: u32, droop: bool) -> Self {
-        let scale = span.length / f64::from(target);
+    /// when shrinking, it is stretched so that it averages. `exact` is how much of `target` the span covers: half a pixel
+    /// less at most. `droop` is for sources of block means.
+    pub(crate) fn lanczos3(span: Span, side: u32, target: u32, exact: f64, droop: bool) -> Self {
+        let scale = span.length / exact;
         let stretch = scale.max(1.0);
         let (extra, correction) = if droop { (1.0, DROOP) } else { (0.0, 0.0) };
         let reach = SUPPORT * stretch + extra;
@@ -79,7 +80,7 @@ impl Weights {
         };
         for x in 0..target {
             let centre = span.begin + (f64::from(x) + 0.5) * scale;
-            let first = (centre - reach).floor().max(0.0) as usize;
+            let first = (centre - reach).floor().clamp(0.0, f64::from(side) - 1.0) as usize;
             let last = ((centre + reach).ceil() as usize).clamp(first + 1, side.max(1) as usize);
             let first = first.min(last - 1);
             let begin = weights.values.len();
@@ -303,7 +304,14 @@ mod tests {
     use super::*;
 
     fn whole(side: u32, target: u32) -> Weights {
-        Weights::lanczos3(Span::part(f64::from(side), 1.0, 0.5), side, target, false)
+        let exact = f64::from(target);
+        Weights::lanczos3(
+            Span::part(f64::from(side), 1.0, 0.5),
+            side,
+            target,
+            exact,
+            false,
+        )
     }
 
     const fn packed(bytes: &[u8], length: usize) -> Rows<'_> {
@@ -326,7 +334,7 @@ mod tests {
         ] {
             for droop in [false, true] {
                 let span = Span::part(f64::from(side) - 0.4, 1.0, 0.5);
-                let weights = Weights::lanczos3(span, side, target, droop);
+                let weights = Weights::lanczos3(span, side, target, f64::from(target) - 0.5, droop);
                 for x in 0..target as usize {
                     let (first, taps) = weights.of(x);
                     let sum: f32 = taps.iter().sum();

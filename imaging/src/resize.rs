@@ -6,6 +6,7 @@
 
 use crate::{
     Error, Scratch, Size,
+    encode::color_size,
     operation::Plan,
     planar::interleave,
     raster::{Layout, Pixels, Raster},
@@ -16,8 +17,22 @@ use crate::{
 /// What a block average leaves to the filter at least: libvips calls it the gap, and found 2 to be invisible.
 const GAP: f64 = 2.0;
 
-/// Resizes what `plan` shows of the decoded picture, into `scratch.resized`.
-pub(crate) fn resize(scratch: &mut Scratch, raster: &Raster, plan: &Plan) -> Result<(), Error> {
+/// What a picture of several channels is resized to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Destination {
+    /// Pixels in `scratch.resized`.
+    Pixels,
+    /// Channels in `scratch.planes`, colours at half size.
+    Channels,
+}
+
+/// Resizes what `plan` shows of the decoded picture.
+pub(crate) fn resize(
+    scratch: &mut Scratch,
+    raster: &Raster,
+    plan: &Plan,
+    to: Destination,
+) -> Result<(), Error> {
     let Scratch {
         pixels,
         spare,
@@ -51,7 +66,7 @@ pub(crate) fn resize(scratch: &mut Scratch, raster: &Raster, plan: &Plan) -> Res
             }
         }
         Pixels::Planar { planes, encoding } => {
-            for (plane, samples) in planes.iter().zip(&mut *channels) {
+            for (index, (plane, samples)) in planes.iter().zip(&mut *channels).enumerate() {
                 let source = Source {
                     stride: plane.stride,
                     size: plane.size,
@@ -59,8 +74,15 @@ pub(crate) fn resize(scratch: &mut Scratch, raster: &Raster, plan: &Plan) -> Res
                     averaged: true,
                     block_means: plane.block_means,
                 };
-                source.resize::<1>(samples, spare, resized, plan)?;
+                if to == Destination::Channels && index > 0 {
+                    source.halved(samples, spare, resized, plan)?;
+                } else {
+                    source.resize::<1>(samples, spare, resized, plan)?;
+                }
                 std::mem::swap(samples, resized);
+            }
+            if to == Destination::Channels {
+                return Ok(());
             }
             blank(resized, plan.scaled.bytes(raster.layout.channels()))?;
             let channels = channels.each_ref().map(Vec::as_slice);
@@ -85,15 +107,48 @@ struct Source {
 }
 
 impl Source {
+    /// A channel at half the size of the plan.
+    fn halved(
+        self,
+        samples: &mut Vec<u8>,
+        spare: &mut Vec<u8>,
+        resized: &mut Vec<u8>,
+        plan: &Plan,
+    ) -> Result<(), Error> {
+        let exact = |side: u32| f64::from(side) / 2.0;
+        let exact = (exact(plan.scaled.width), exact(plan.scaled.height));
+        self.resize_to::<1>(
+            samples,
+            spare,
+            resized,
+            plan,
+            color_size(plan.scaled, true),
+            exact,
+        )
+    }
+
     /// `pixels` to `resized`, by way of `spare`.
     fn resize<const C: usize>(
-        mut self,
+        self,
         pixels: &mut Vec<u8>,
         spare: &mut Vec<u8>,
         resized: &mut Vec<u8>,
         plan: &Plan,
     ) -> Result<(), Error> {
-        let target = plan.scaled;
+        let exact = (plan.scaled.width.into(), plan.scaled.height.into());
+        self.resize_to::<C>(pixels, spare, resized, plan, plan.scaled, exact)
+    }
+
+    /// The same to `target`, of which `exact` is picture.
+    fn resize_to<const C: usize>(
+        mut self,
+        pixels: &mut Vec<u8>,
+        spare: &mut Vec<u8>,
+        resized: &mut Vec<u8>,
+        plan: &Plan,
+        target: Size,
+        exact: (f64, f64),
+    ) -> Result<(), Error> {
         let across = Span::part(self.extent.0, plan.visible.0, plan.focus.0);
         let down = Span::part(self.extent.1, plan.visible.1, plan.focus.1);
         let block = if self.averaged {
@@ -107,12 +162,12 @@ impl Source {
         if block != (1, 1) {
             self.average::<C>(pixels, spare, block)?;
         }
-        let weights = |span: Span, block: u32, side: u32, target: u32| {
+        let weights = |span: Span, block: u32, side: u32, target: u32, exact: f64| {
             let droop = self.block_means && block == 1;
-            Weights::lanczos3(span.shrunk(block), side, target, droop)
+            Weights::lanczos3(span.shrunk(block), side, target, exact, droop)
         };
-        let across = weights(across, block.0, self.size.width, target.width);
-        let down = weights(down, block.1, self.size.height, target.height);
+        let across = weights(across, block.0, self.size.width, target.width, exact.0);
+        let down = weights(down, block.1, self.size.height, target.height, exact.1);
 
         // The order that leaves less between the passes: a tall picture made wide could need more than any limit allows.
         let columns_first = Size {

@@ -2,10 +2,14 @@
 
 use super::{
     header::{Component, Frame},
-    inverse::normalisation,
-    tables::{Quantisation, ZIGZAG},
+    tables::Quantisation,
 };
-use crate::{Error, Size, raster::Plane, scratch::filled};
+use crate::{
+    Error, Size,
+    cosines::{ZIGZAG, normalisation},
+    raster::Plane,
+    scratch::filled,
+};
 
 /// Positions behind the last coefficient, where a damaged run of zeros may point to.
 const OVERSHOOT: usize = 128;
@@ -86,7 +90,7 @@ impl Steps {
             places: [unread; OVERSHOOT],
         };
         for (k, step) in quantisation.iter().enumerate() {
-            steps.steps[k] = f32::from(*step) * normalisation(k);
+            steps.steps[k] = f32::from(*step) * normalisation(ZIGZAG[k].into());
         }
         for (slot, place) in steps.places.iter_mut().zip(ZIGZAG) {
             if usize::from(place / 8) < n && usize::from(place % 8) < n {

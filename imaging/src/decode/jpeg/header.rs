@@ -13,6 +13,8 @@ const EXIF_NAME: &[u8] = b"Exif\0\0";
 const ICC_NAME: &[u8] = b"ICC_PROFILE\0";
 const JFIF_NAME: &[u8] = b"JFIF\0";
 const ADOBE_NAME: &[u8] = b"Adobe";
+/// Parts are numbered from 1, in one byte.
+const MAX_ICC_PARTS: usize = 255;
 /// T.81 B.2.3: the blocks of one MCU.
 const MAX_MCU_BLOCKS: usize = 10;
 
@@ -149,12 +151,19 @@ impl Frame {
             sampling: (usize::from(sampling >> 4), usize::from(sampling & 15)),
             table: table.into(),
         };
-        let mut components: Vec<_> = table.as_chunks::<3>().0.iter().map(read).collect();
+        let count = usize::from(*count);
+        let mut components: Vec<_> = table
+            .as_chunks::<3>()
+            .0
+            .iter()
+            .take(count)
+            .map(read)
+            .collect();
         let is_valid = |component: &Component| {
             let (across, down) = component.sampling;
             (1..=4).contains(&across) && (1..=4).contains(&down) && component.table < 4
         };
-        if components.len() != usize::from(*count) || !components.iter().all(is_valid) {
+        if table.len() != 3 * count || !components.iter().all(is_valid) {
             return Err(damaged(at, "components that make no sense"));
         }
         if let [only] = &mut components[..] {
@@ -203,7 +212,11 @@ impl<'a> Application<'a> {
             0xe1 if content.starts_with(EXIF_NAME) && self.orientation == Orientation::Normal => {
                 self.orientation = exif::orientation(content);
             }
-            0xe2 if content.starts_with(ICC_NAME) && content.len() >= 14 => {
+            0xe2 if content.starts_with(ICC_NAME) && content.len() > 14 => {
+                if self.icc_parts.len() == MAX_ICC_PARTS {
+                    let reason = format!("a colour profile of more than {MAX_ICC_PARTS} parts");
+                    return Err(damaged(segment.start, reason));
+                }
                 self.icc_parts.push((content[12], &content[14..]));
                 self.icc_bytes += content.len() as u64 - 14;
                 return limits.check_icc(self.icc_bytes);

@@ -163,7 +163,8 @@ impl Table {
         self.skips = shorter.pop().unwrap_or_default();
     }
 
-    /// The next symbol, taken. A code that is in no table counts as 0, as in libjpeg. Needs 16 bits.
+    /// The next symbol, taken. A code that is in no table counts as a 0 of 17 bits, as in libjpeg. Needs
+    /// so many.
     #[inline(always)]
     pub(super) fn symbol(&self, bits: &mut Bits) -> u32 {
         let symbol = self.symbols[bits.peek::<SYMBOL_WIDTH>()];
@@ -259,6 +260,6 @@ impl Table {
             }
         }
         bits.damage();
-        (0, 16)
+        (0, 17)
     }
 }

@@ -2,29 +2,18 @@
 //!
 //! The N x N lowest coefficients of a block, transformed by N points instead of 8, are the block at N/8 of its size: what
 //! is left out are the frequencies that a picture of that size can't show. Coefficients come in dequantised and
-//! normalised ([`normalisation`]), so that all sizes have the same scale.
+//! normalised (`normalisation`), so that all sizes have the same scale.
 
-use super::tables::ZIGZAG;
-use crate::bytes::round_to_byte;
+use crate::{
+    bytes::round_to_byte,
+    cosines::{Cosines, ZIGZAG},
+};
 
 /// A block's coefficients: eight times the row (vertical frequency) plus the column is where each is.
 pub(super) type Block = [f32; 64];
 
 /// Samples are stored shifted down by half their range (T.81 A.3.1).
 const LEVEL_SHIFT: f32 = 128.0;
-
-/// What coefficient `k` of the zigzag order is multiplied with before a transform: T.81's `C(u) C(v) / 4`.
-pub(super) fn normalisation(k: usize) -> f32 {
-    let (row, column) = (ZIGZAG[k] / 8, ZIGZAG[k] % 8);
-    let factor = |frequency| {
-        if frequency == 0 {
-            std::f32::consts::FRAC_1_SQRT_2
-        } else {
-            1.0
-        }
-    };
-    factor(row) * factor(column) / 4.0
-}
 
 /// The last coefficient in zigzag order that a block of N x N samples needs.
 pub(super) const fn last_needed(n: usize) -> usize {
@@ -123,7 +112,7 @@ fn transform<const N: usize, const LANES: usize>(input: &[[f32; LANES]; N]) -> [
     for x in 0..N.div_ceil(2) {
         let (mut even, mut odd) = ([0.0; LANES], [0.0; LANES]);
         for (frequency, row) in input.iter().enumerate() {
-            let cosine = Basis::<N>::COSINES[frequency][x];
+            let cosine = Cosines::<N>::TABLE[frequency][x];
             let sum = if frequency % 2 == 0 {
                 &mut even
             } else {
@@ -139,39 +128,6 @@ fn transform<const N: usize, const LANES: usize>(input: &[[f32; LANES]; N]) -> [
         }
     }
     output
-}
-
-/// The cosines of an N-point transform.
-struct Basis<const N: usize>;
-
-impl<const N: usize> Basis<N> {
-    /// By frequency u and position x: cos((2x + 1) u pi / 2N).
-    const COSINES: [[f32; N]; N] = {
-        let mut table = [[0.0; N]; N];
-        let mut u = 0;
-        while u < N {
-            let mut x = 0;
-            while x < N {
-                // In quarters of 1/N of a turn, less whole turns.
-                let angle = ((2 * x + 1) * u) % (4 * N);
-                table[u][x] = cosine(angle as f64 * std::f64::consts::PI / (2 * N) as f64) as f32;
-                x += 1;
-            }
-            u += 1;
-        }
-        table
-    };
-}
-
-/// cos(x) for 0 <= x < 2 pi by its power series, as a constant.
-const fn cosine(x: f64) -> f64 {
-    let (mut term, mut sum, mut n) = (1.0, 1.0, 0.0);
-    while n < 40.0 {
-        term *= -x * x / ((n + 1.0) * (n + 2.0));
-        sum += term;
-        n += 2.0;
-    }
-    sum
 }
 
 #[cfg(test)]
