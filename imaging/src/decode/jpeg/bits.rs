@@ -122,7 +122,7 @@ pub(super) struct Bits {
 
 impl Bits {
     /// Remembers that something was read that means nothing.
-    #[cold]
+    #[inline(always)]
     pub(super) fn damage(&mut self) {
         self.is_damaged = true;
     }

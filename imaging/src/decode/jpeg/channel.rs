@@ -4,12 +4,7 @@ use super::{
     header::{Component, Frame},
     tables::Quantisation,
 };
-use crate::{
-    Error, Size,
-    cosines::{ZIGZAG, normalisation},
-    raster::Plane,
-    scratch::filled,
-};
+use crate::{Error, Size, cosines::ZIGZAG, raster::Plane, scratch::filled};
 
 /// Positions behind the last coefficient, where a damaged run of zeros may point to.
 const OVERSHOOT: usize = 128;
@@ -76,7 +71,7 @@ impl<'a> Channel<'a> {
 
 /// For each coefficient of the zigzag order its step and its place in a block, as long as a damaged file may count.
 pub(super) struct Steps {
-    steps: [f32; OVERSHOOT],
+    steps: [i32; OVERSHOOT],
     /// Eight times the row plus the column.
     places: [u8; OVERSHOOT],
 }
@@ -86,11 +81,11 @@ impl Steps {
     pub(super) fn new(quantisation: &Quantisation, n: usize) -> Self {
         let unread = 63;
         let mut steps = Self {
-            steps: [0.0; OVERSHOOT],
+            steps: [0; OVERSHOOT],
             places: [unread; OVERSHOOT],
         };
         for (k, step) in quantisation.iter().enumerate() {
-            steps.steps[k] = f32::from(*step) * normalisation(ZIGZAG[k].into());
+            steps.steps[k] = (*step).into();
         }
         for (slot, place) in steps.places.iter_mut().zip(ZIGZAG) {
             if usize::from(place / 8) < n && usize::from(place % 8) < n {
@@ -102,8 +97,9 @@ impl Steps {
 
     /// Coefficient `k`, dequantised, and its place.
     #[inline(always)]
-    pub(super) fn apply(&self, k: usize, value: i32) -> (f32, usize) {
+    pub(super) fn apply(&self, k: usize, value: i32) -> (i32, usize) {
         let place = usize::from(self.places[k % OVERSHOOT]) % 64;
-        (value as f32 * self.steps[k % OVERSHOOT], place)
+        // 16 bits times 16 bits.
+        (value.wrapping_mul(self.steps[k % OVERSHOOT]), place)
     }
 }

@@ -9,6 +9,8 @@ use super::bits::Bits;
 const SYMBOL_WIDTH: u32 = 11;
 /// Width of the look-up that skips several coefficients, in bits.
 const SKIP_WIDTH: u32 = 13;
+/// The longest code that the format has, in bits.
+const LONGEST: u32 = 16;
 /// What one look-up may skip: two of them fit into the 56 bits that a refill guarantees.
 const SKIP_LIMIT: u32 = 28;
 /// Run length and size of "no more coefficients in this block".
@@ -172,8 +174,11 @@ impl Table {
             bits.skip(symbol.length());
             return symbol.run_and_size();
         }
-        let (symbol, length) = self.long_symbol(bits);
+        let (symbol, length) = self.long_symbol(*bits);
         bits.skip(length);
+        if length > LONGEST {
+            bits.damage();
+        }
         symbol
     }
 
@@ -187,7 +192,10 @@ impl Table {
             bits.skip(symbol.length_with_value());
             return (symbol.run_and_size(), value);
         }
-        let (symbol, length) = self.long_symbol(bits);
+        let (symbol, length) = self.long_symbol(*bits);
+        if length > LONGEST {
+            bits.damage();
+        }
         let value = bits.signed_behind(length, symbol & 15);
         bits.skip(length + (symbol & 15));
         (symbol, value)
@@ -197,7 +205,8 @@ impl Table {
     #[inline(always)]
     pub(super) fn skip_block(&self, bits: &mut Bits, data: &[u8], k: u32) {
         let Ok(skips) = <&[Skip; 1 << SKIP_WIDTH]>::try_from(&self.skips[..]) else {
-            return self.skip_block_slowly(bits, data, k);
+            *bits = self.skip_block_slowly(*bits, data, k);
+            return;
         };
         let mut k = k;
         loop {
@@ -234,22 +243,25 @@ impl Table {
     }
 
     #[cold]
-    fn skip_block_slowly(&self, bits: &mut Bits, data: &[u8], mut k: u32) {
+    #[inline(never)]
+    fn skip_block_slowly(&self, mut bits: Bits, data: &[u8], mut k: u32) -> Bits {
         while k < 64 {
             bits.refill(data);
-            let (symbol, _) = self.symbol_and_value(bits);
+            let (symbol, _) = self.symbol_and_value(&mut bits);
             let (run, size) = (symbol >> 4, symbol & 15);
             if size == END_OF_BLOCK && run < 15 {
-                return;
+                break;
             }
             k += run + 1;
         }
+        bits
     }
 
-    /// Symbol and code length of a code that is longer than the look-up, from the next 16 bits.
+    /// Symbol and length of a code that is longer than the look-up. Takes its bits by value: a reference to them would keep
+    /// the callers' in memory.
     #[cold]
     #[inline(never)]
-    fn long_symbol(&self, bits: &mut Bits) -> (u32, u32) {
+    fn long_symbol(&self, bits: Bits) -> (u32, u32) {
         let next = bits.peek::<16>() as i32;
         for length in SYMBOL_WIDTH as usize + 1..=16 {
             let code = next >> (16 - length);
@@ -259,7 +271,6 @@ impl Table {
                 return (symbol.into(), length as u32);
             }
         }
-        bits.damage();
-        (0, 17)
+        (0, LONGEST + 1)
     }
 }

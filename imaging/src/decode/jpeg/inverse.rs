@@ -1,16 +1,16 @@
 //! The inverse cosine transform (T.81 A.3.3), at eight sizes.
 //!
 //! The N x N lowest coefficients of a block, transformed by N points instead of 8, are the block at N/8 of its size: what
-//! is left out are the frequencies that a picture of that size can't show. Coefficients come in dequantised and
-//! normalised (`normalisation`), so that all sizes have the same scale.
+//! is left out are the frequencies that a picture of that size can't show. The
+//! normalisation is that of 8 points, so that all sizes have the same scale.
 
 use crate::{
     bytes::round_to_byte,
-    cosines::{Cosines, ZIGZAG},
+    cosines::{Cosines, ZIGZAG, normalisation},
 };
 
 /// A block's coefficients: eight times the row (vertical frequency) plus the column is where each is.
-pub(super) type Block = [f32; 64];
+pub(super) type Block = [i32; 64];
 
 /// Samples are stored shifted down by half their range (T.81 A.3.1).
 const LEVEL_SHIFT: f32 = 128.0;
@@ -28,7 +28,7 @@ pub(super) const fn last_needed(n: usize) -> usize {
 #[inline(always)]
 pub(super) fn clear<const N: usize>(block: &mut Block) {
     for row in block.as_chunks_mut::<8>().0.iter_mut().take(N) {
-        row[..lanes(N)].fill(0.0);
+        row[..lanes(N)].fill(0);
     }
 }
 
@@ -41,27 +41,50 @@ const fn lanes(n: usize) -> usize {
 #[inline(always)]
 pub(super) fn inverse<const N: usize>(block: &Block, plane: &mut [u8], at: usize, stride: usize) {
     match N {
-        1 => plane[at] = sample(block[0]),
+        1 => plane[at] = mean(block[0]),
         2 => {
-            let half = std::f32::consts::FRAC_1_SQRT_2;
-            let [a, b, c, d] = [block[0], block[1] * half, block[8] * half, block[9] * 0.5];
-            plane[at..at + 2].copy_from_slice(&[sample(a + b + c + d), sample(a - b + c - d)]);
-            let below = at + stride;
-            plane[below..below + 2]
-                .copy_from_slice(&[sample(a + b - c - d), sample(a - b - c + d)]);
+            // Two points are a sum and a difference, and the normalisation is the same for all four.
+            let [a, b, c, d] = [block[0], block[1], block[8], block[9]];
+            let (left, right) = (a.wrapping_add(b), a.wrapping_sub(b));
+            let (left_change, right_change) = (c.wrapping_add(d), c.wrapping_sub(d));
+            plane[at..at + 2].copy_from_slice(&[
+                mean(left.wrapping_add(left_change)),
+                mean(right.wrapping_add(right_change)),
+            ]);
+            plane[at + stride..at + stride + 2].copy_from_slice(&[
+                mean(left.wrapping_sub(left_change)),
+                mean(right.wrapping_sub(right_change)),
+            ]);
         }
         3 | 4 => separable::<N, 4>(block, plane, at, stride),
         _ => separable::<N, 8>(block, plane, at, stride),
     }
 }
 
+/// What each coefficient is multiplied with before the transform.
+const fn normalisations() -> [[f32; 8]; 8] {
+    let mut table = [[0.0; 8]; 8];
+    let mut place = 0;
+    while place < 64 {
+        table[place / 8][place % 8] = normalisation(place);
+        place += 1;
+    }
+    table
+}
+
 /// Writes N x N samples of a block that has a mean and nothing else.
 #[inline(always)]
-pub(super) fn flat<const N: usize>(mean: f32, plane: &mut [u8], at: usize, stride: usize) {
-    let value = sample(mean);
+pub(super) fn flat<const N: usize>(coefficient: i32, plane: &mut [u8], at: usize, stride: usize) {
+    let value = mean(coefficient);
     for row in 0..N {
         plane[at + row * stride..][..N].fill(value);
     }
+}
+
+/// The sample of a block that has a mean and nothing else: an eighth of the coefficient.
+#[inline(always)]
+fn mean(coefficient: i32) -> u8 {
+    ((coefficient.wrapping_add(4) >> 3) + LEVEL_SHIFT as i32).clamp(0, 255) as u8
 }
 
 #[inline(always)]
@@ -78,8 +101,10 @@ fn separable<const N: usize, const LANES: usize>(
     stride: usize,
 ) {
     let mut rows = [[0.0; LANES]; N];
-    for (row, coefficients) in rows.iter_mut().zip(block.as_chunks::<8>().0) {
-        row.copy_from_slice(&coefficients[..LANES]);
+    for (y, (row, coefficients)) in rows.iter_mut().zip(block.as_chunks::<8>().0).enumerate() {
+        for (x, (value, coefficient)) in row.iter_mut().zip(coefficients).enumerate() {
+            *value = *coefficient as f32 * const { normalisations() }[y][x];
+        }
     }
     let columns = transform(&rows);
     let mut turned = [[0.0; LANES]; N];
@@ -145,7 +170,9 @@ mod tests {
                 let mut sum = 128.0;
                 for v in 0..N {
                     for u in 0..N {
-                        sum += f64::from(block[8 * v + u]) * cosine(x, u) * cosine(y, v);
+                        let coefficient =
+                            f64::from(block[8 * v + u]) * f64::from(normalisation(8 * v + u));
+                        sum += coefficient * cosine(x, u) * cosine(y, v);
                     }
                 }
                 samples.push(sum.round().clamp(0.0, 255.0) as u8);
@@ -160,8 +187,8 @@ mod tests {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             (state >> 16) as f32 / 65_536.0 - 0.5
         };
-        for strength in [20.0, 200.0, 3000.0] {
-            let block: Block = std::array::from_fn(|_| random() * strength);
+        for strength in [160.0, 1600.0, 24_000.0] {
+            let block: Block = std::array::from_fn(|_| (random() * strength) as i32);
             let mut plane = vec![0; 12 * N + 1];
             inverse::<N>(&block, &mut plane, 1, 12);
             for (y, row) in by_definition::<N>(&block).chunks(N).enumerate() {

@@ -77,7 +77,7 @@ impl<'a> Coefficients<'a> {
 
     fn transform_at<const N: usize>(&self, steps: &Steps, channel: &mut Channel) {
         let stride = channel.stride;
-        let mut block: Block = [0.0; 64];
+        let mut block: Block = [0; 64];
         for (index, values) in self.values.chunks_exact(self.kept).enumerate() {
             let (x, y) = (index % self.blocks_across, index / self.blocks_across);
             clear::<N>(&mut block);

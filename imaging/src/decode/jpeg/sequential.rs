@@ -40,7 +40,7 @@ pub(super) fn decode(
         let mut state = State {
             bits: Bits::default(),
             means: [0; 4],
-            block: [0.0; 64],
+            block: [0; 64],
         };
         let (mut x, mut y) = (mcus.start % across, mcus.start / across);
         for _ in mcus {
