@@ -1,6 +1,6 @@
 //! Channels of the same size put together to pixels.
 
-use crate::raster::Encoding;
+use crate::{bytes::round_to_byte, raster::Encoding};
 
 /// Writes pixels, in the layout of `encoding`, from as many channels as it has. Four inks become amounts: 255 is full.
 pub(crate) fn interleave(channels: &[&[u8]], encoding: Encoding, pixels: &mut [u8]) {
@@ -10,6 +10,12 @@ pub(crate) fn interleave(channels: &[&[u8]], encoding: Encoding, pixels: &mut [u
             let pixels = pixels.as_chunks_mut::<3>().0.iter_mut();
             for (pixel, ((y, cb), cr)) in pixels.zip(y.iter().zip(*cb).zip(*cr)) {
                 *pixel = ycbcr_to_rgb(*y, *cb, *cr);
+            }
+        }
+        (Encoding::VideoYCbCr, [y, cb, cr, ..]) => {
+            let pixels = pixels.as_chunks_mut::<3>().0.iter_mut();
+            for (pixel, ((y, cb), cr)) in pixels.zip(y.iter().zip(*cb).zip(*cr)) {
+                *pixel = video_to_rgb(*y, *cb, *cr);
             }
         }
         (Encoding::Rgb, [r, g, b, ..]) => {
@@ -53,6 +59,18 @@ fn ycbcr_to_rgb(y: u8, cb: u8, cr: u8) -> [u8; 3] {
     .map(|value| value.clamp(0, 255) as u8)
 }
 
+/// BT.601's matrix for the range of video.
+fn video_to_rgb(y: u8, cb: u8, cr: u8) -> [u8; 3] {
+    let luma = (f32::from(y) - 16.0) * (255.0 / 219.0);
+    let (cb, cr) = (f32::from(cb) - 128.0, f32::from(cr) - 128.0);
+    [
+        luma + 1.596_027 * cr,
+        luma - 0.391_762 * cb - 0.812_968 * cr,
+        luma + 2.017_232 * cb,
+    ]
+    .map(round_to_byte)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,6 +91,21 @@ mod tests {
             pixels,
             [255, 255, 255, 0, 0, 0, 254, 0, 0, 0, 255, 1, 0, 0, 254]
         );
+    }
+
+    #[test]
+    fn the_range_of_video_is_stretched() {
+        let mut pixels = [0; 12];
+        interleave(
+            &[
+                &[16, 235, 126, 82],
+                &[128, 128, 128, 90],
+                &[128, 128, 128, 240],
+            ],
+            Encoding::VideoYCbCr,
+            &mut pixels,
+        );
+        assert_eq!(pixels, [0, 0, 0, 255, 255, 255, 128, 128, 128, 255, 1, 0]);
     }
 
     #[test]

@@ -66,6 +66,8 @@ pub(crate) enum Encoding {
     Gray,
     /// JFIF's full-range luma and colour differences.
     YCbCr,
+    /// The same in the range of video, as WebP has it: 16 to 235, colours 16 to 240.
+    VideoYCbCr,
     Rgb,
     /// Four inks; stored inverted by most programs.
     Cmyk {
@@ -79,7 +81,7 @@ impl Encoding {
     pub(crate) const fn layout(self) -> Layout {
         match self {
             Self::Gray => Layout::Gray,
-            Self::YCbCr | Self::Rgb => Layout::Rgb,
+            Self::YCbCr | Self::VideoYCbCr | Self::Rgb => Layout::Rgb,
             Self::Cmyk { .. } | Self::Ycck => Layout::Cmyk,
         }
     }

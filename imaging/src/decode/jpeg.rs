@@ -73,7 +73,7 @@ pub(super) fn decode(
         samples_a_block(&header, target, detail)
     };
     let decoded = decoder::decode(bytes, &header, &samples, scratch)?;
-    let pixels = if is_unscaled {
+    let pixels = if is_unscaled && !(detail.halves_color && is_halved(&header)) {
         put_together(&header, &decoded, scratch)?;
         Pixels::Packed(target)
     } else {
@@ -88,6 +88,16 @@ pub(super) fn decode(
         icc: header.icc(),
         truncated: decoded.truncated,
     })
+}
+
+/// Whether the picture has its colours at half size, as a result of the same size would.
+fn is_halved(header: &Header) -> bool {
+    let sampling = header
+        .frame
+        .components
+        .iter()
+        .map(|component| component.sampling);
+    header.encoding == Encoding::YCbCr && sampling.eq([(2, 2), (1, 1), (1, 1)])
 }
 
 /// For each component the smallest number of samples to a block's side that leaves the resize enough to work with.

@@ -5,8 +5,9 @@ use crate::{
     Error, Info, InputFormat, Limits, Orientation, Scratch, Size,
     bytes::{le_u16, le_u24, le_u32},
     decode::gif::place,
+    encode::color_size,
     exif,
-    raster::{Layout, Pixels, Raster},
+    raster::{Encoding, Layout, Pixels, Plane, Raster},
     scratch::blank,
     webp::ffi::{self, DecodeFailure},
 };
@@ -56,17 +57,13 @@ pub(super) fn decode(
     let icc = container.icc.map(<[u8]>::to_vec);
     if container.covers_canvas() {
         let size = scaled_for(frame, target);
-        blank(&mut scratch.pixels, size.bytes(layout.channels()))?;
-        ffi::decode(
-            container.frame.data,
-            frame,
-            size,
-            alpha,
-            &mut scratch.pixels,
-        )
-        .map_err(damaged_pixels)?;
+        let pixels = if size == frame || container.frame.lossless || alpha {
+            packed(&container, size, layout, scratch)?
+        } else {
+            channels(&container, scratch)?
+        };
         return Ok(Raster {
-            pixels: Pixels::Packed(size),
+            pixels,
             layout,
             icc,
             truncated: false,
@@ -94,6 +91,53 @@ pub(super) fn decode(
         layout,
         icc,
         truncated: false,
+    })
+}
+
+/// Decodes the first frame to pixels, which libwebp scales to `size`.
+fn packed(
+    container: &Container,
+    size: Size,
+    layout: Layout,
+    scratch: &mut Scratch,
+) -> Result<Pixels, Error> {
+    let Frame {
+        data, size: frame, ..
+    } = container.frame;
+    blank(&mut scratch.pixels, size.bytes(layout.channels()))?;
+    ffi::decode(
+        data,
+        frame,
+        size,
+        layout == Layout::Rgba,
+        &mut scratch.pixels,
+    )
+    .map_err(damaged_pixels)?;
+    Ok(Pixels::Packed(size))
+}
+
+/// Decodes the first frame to the channels that it is coded in. libwebp's own scaler would work on these too, but takes
+/// longer than all of our resize, and averages areas.
+fn channels(container: &Container, scratch: &mut Scratch) -> Result<Pixels, Error> {
+    let Frame { data, size, .. } = container.frame;
+    let color = color_size(size, true);
+    let [luma, blue, red, _] = &mut scratch.planes;
+    blank(luma, size.bytes(1))?;
+    blank(blue, color.bytes(1))?;
+    blank(red, color.bytes(1))?;
+    ffi::decode_channels(data, size, [luma, blue, red]).map_err(damaged_pixels)?;
+    let plane = |plane: Size, share: f64| Plane {
+        stride: plane.width as usize,
+        size: plane,
+        extent: (
+            f64::from(size.width) * share,
+            f64::from(size.height) * share,
+        ),
+        block_means: false,
+    };
+    Ok(Pixels::Planar {
+        planes: vec![plane(size, 1.0), plane(color, 0.5), plane(color, 0.5)],
+        encoding: Encoding::VideoYCbCr,
     })
 }
 

@@ -7,7 +7,7 @@
 
 use libwebp_sys as sys;
 
-use crate::Size;
+use crate::{Size, encode::color_size};
 
 /// Why libwebp gave no pixels.
 #[derive(Debug, Clone, Copy)]
@@ -29,18 +29,9 @@ pub(crate) fn decode(
 ) -> Result<(), DecodeFailure> {
     let channels = if alpha { 4 } else { 3 };
     if pixels.len() != size.bytes(channels) || size.pixels() == 0 {
-        return Err(DecodeFailure::Damaged("its size is not what was expected"));
+        return Err(WRONG_SIZE);
     }
-    let mut config = sys::WebPDecoderConfig::new()
-        .map_err(|()| DecodeFailure::Damaged("libwebp's version differs"))?;
-    // SAFETY: `data` is valid for reads of `data.len()` bytes and `config.input` for writes; libwebp keeps
-    // neither pointer.
-    let status = unsafe { sys::WebPGetFeatures(data.as_ptr(), data.len(), &raw mut config.input) };
-    checked(status, size, channels)?;
-    // libwebp has no pixel limit of its own: this is where ours is enforced on what it is about to decode.
-    if (config.input.width, config.input.height) != (stored.width as i32, stored.height as i32) {
-        return Err(DecodeFailure::Damaged("its headers contradict each other"));
-    }
+    let mut config = prepared(data, stored)?;
     if size != stored {
         config.options.use_scaling = 1;
         config.options.scaled_width = size.width as i32;
@@ -51,28 +42,80 @@ pub(crate) fn decode(
     } else {
         sys::WEBP_CSP_MODE::MODE_RGB
     };
-    config.output.is_external_memory = 1;
     config.output.u.RGBA = sys::WebPRGBABuffer {
         rgba: pixels.as_mut_ptr(),
         stride: (size.width as usize * channels) as i32,
         size: pixels.len(),
     };
-    // SAFETY: `data` is valid for reads of its length. The output is external memory that is valid for writes
-    // of `size` bytes; libwebp checks `stride`, `size` and the scaled dimensions against it before it
+    run(data, config, size.bytes(channels))
+}
+
+/// Decodes one lossy picture of the size `stored` into luma and the two colours, whose sides are half as long, rounded up.
+pub(crate) fn decode_channels(
+    data: &[u8],
+    stored: Size,
+    [luma, blue, red]: [&mut [u8]; 3],
+) -> Result<(), DecodeFailure> {
+    let color = color_size(stored, true);
+    let expected = (stored.bytes(1), color.bytes(1));
+    if (luma.len(), blue.len()) != expected || red.len() != blue.len() || stored.pixels() == 0 {
+        return Err(WRONG_SIZE);
+    }
+    let mut config = prepared(data, stored)?;
+    config.output.colorspace = sys::WEBP_CSP_MODE::MODE_YUV;
+    config.output.u.YUVA = sys::WebPYUVABuffer {
+        y: luma.as_mut_ptr(),
+        u: blue.as_mut_ptr(),
+        v: red.as_mut_ptr(),
+        a: std::ptr::null_mut(),
+        y_stride: stored.width as i32,
+        u_stride: color.width as i32,
+        v_stride: color.width as i32,
+        a_stride: 0,
+        y_size: luma.len(),
+        u_size: blue.len(),
+        v_size: red.len(),
+        a_size: 0,
+    };
+    run(data, config, expected.0 + 2 * expected.1)
+}
+
+const WRONG_SIZE: DecodeFailure = DecodeFailure::Damaged("its size is not what was expected");
+
+/// A decoder's settings for a picture that must have the size `stored`, to be decoded to memory of the caller.
+fn prepared(data: &[u8], stored: Size) -> Result<sys::WebPDecoderConfig, DecodeFailure> {
+    let mut config = sys::WebPDecoderConfig::new()
+        .map_err(|()| DecodeFailure::Damaged("libwebp's version differs"))?;
+    // SAFETY: `data` is valid for reads of `data.len()` bytes and `config.input` for writes; libwebp keeps
+    // neither pointer.
+    let status = unsafe { sys::WebPGetFeatures(data.as_ptr(), data.len(), &raw mut config.input) };
+    checked(status, stored.bytes(4))?;
+    // libwebp has no pixel limit of its own: this is where ours is enforced on what it is about to decode.
+    if (config.input.width, config.input.height) != (stored.width as i32, stored.height as i32) {
+        return Err(DecodeFailure::Damaged("its headers contradict each other"));
+    }
+    config.output.is_external_memory = 1;
+    Ok(config)
+}
+
+/// Decodes to where `config` says. `bytes` is what it takes, for the message if memory is short.
+fn run(data: &[u8], mut config: sys::WebPDecoderConfig, bytes: usize) -> Result<(), DecodeFailure> {
+    // SAFETY: `data` is valid for reads of its length. The output is external memory that the two callers borrow for
+    // writes of the sizes they state; libwebp checks strides, sizes and the (scaled) dimensions against these before it
     // writes, and fails otherwise. `config` was initialised by libwebp, and all of it outlives the call.
     let status = unsafe { sys::WebPDecode(data.as_ptr(), data.len(), &raw mut config) };
     // SAFETY: the buffer was initialised by libwebp; the memory being external, only what libwebp itself
     // took is freed.
     unsafe { sys::WebPFreeDecBuffer(&raw mut config.output) };
-    checked(status, size, channels)
+    checked(status, bytes)
 }
 
-fn checked(status: sys::VP8StatusCode, size: Size, channels: usize) -> Result<(), DecodeFailure> {
+fn checked(status: sys::VP8StatusCode, bytes: usize) -> Result<(), DecodeFailure> {
     use sys::VP8StatusCode as Status;
     match status {
         Status::VP8_STATUS_OK => Ok(()),
-        Status::VP8_STATUS_OUT_OF_MEMORY if is_short_of(size.bytes(channels)) => {
-            Err(DecodeFailure::OutOfMemory(size.bytes(channels) as u64))
+        Status::VP8_STATUS_OUT_OF_MEMORY if is_short_of(bytes) => {
+            Err(DecodeFailure::OutOfMemory(bytes as u64))
         }
         // What libwebp says of an alpha plane that it can't begin to read.
         Status::VP8_STATUS_OUT_OF_MEMORY => {
