@@ -1,7 +1,8 @@
 //! Which colour a picture mostly is: what a page shows while the picture loads.
 
 use crate::{
-    Error, Limits, Operation, OutputFormat, Scratch, encode::Content, raster::Layout, render::paint,
+    Error, Fidelity, Limits, Operation, OutputFormat, Scratch, encode::Content, raster::Layout,
+    render::paint,
 };
 
 /// Enough to tell a picture's colours by, and few enough to count in no time.
@@ -16,7 +17,10 @@ pub fn dominant_color(
     limits: &Limits,
     scratch: &mut Scratch,
 ) -> Result<[u8; 3], Error> {
-    let tiny = Operation::inside(SIDE, OutputFormat::Png);
+    let tiny = Operation {
+        fidelity: Fidelity::NearEqual,
+        ..Operation::inside(SIDE, OutputFormat::Png)
+    };
     let picture = paint(bytes, &tiny, limits, scratch);
     let color = picture.map(|picture| match picture.content {
         Content::Pixels(layout) => dominant(&scratch.resized, layout),
