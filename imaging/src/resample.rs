@@ -9,7 +9,7 @@ const SUPPORT: f64 = 3.0;
 
 /// How much of its neighbours a block's mean has too much in it, against a sample that Lanczos3 would have made. Found by
 /// quality over a sweep of factors.
-const DROOP: f64 = 1.0 / 24.0;
+const DROOP: f64 = 0.055;
 
 /// A stretch of an axis, in pixels of the source.
 #[derive(Clone, Copy, Debug)]
