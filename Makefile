@@ -7,7 +7,7 @@ ARGS =
 # How long `make fuzz` gives each target.
 SECONDS = 30
 
-.PHONY: help demo test backends photos lint bench bench-imaging fuzz
+.PHONY: help demo test backends photos lint bench bench-imaging build-cost fuzz
 
 help:
 	@echo "make demo      build, boot, load, break, report   (ARGS=\"--keep --photos DIR --seconds N --report FILE\")"
@@ -16,6 +16,7 @@ help:
 	@echo "make photos    bring real photographs into the cache; the demo uses them when they are there"
 	@echo "make lint      formatting, clippy, licences and sources of dependencies, shell scripts"
 	@echo "make bench     the benchmarks"
+	@echo "make build-cost  what the cold build of the demo costs, and its ten heaviest units"
 	@echo "make fuzz      fuzz the image pipeline, each target for SECONDS=30"
 	@echo "make bench-imaging  imaging beside libvips and the image crate (ARGS=\"--case NAME --sweep --help\")"
 
@@ -37,6 +38,9 @@ lint:
 
 bench:
 	cargo bench --locked -p stack --bench fault_proxy
+
+build-cost:
+	@scripts/build-cost
 
 bench-imaging:
 	@scripts/bench-imaging $(ARGS)
