@@ -11,7 +11,7 @@ use crate::figures::{Figures, duration, percent};
 use crate::phases::Phase;
 use crate::windows::{Band, cut, needed};
 
-const SAMPLES: &str = "requests, from the due time to the last byte";
+pub(super) const SAMPLES: &str = "requests, from the due time to the last byte";
 const SAMPLES_AND_TRACES: &str = "requests, and their sampled traces";
 
 pub(super) fn judge(experiment: &Experiment, evidence: &Evidence) -> Vec<Expectation> {

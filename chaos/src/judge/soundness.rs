@@ -3,6 +3,7 @@
 
 use report::model::{Expectation, Outcome};
 
+use super::expectations;
 use crate::definition::Experiment;
 use crate::evidence::Evidence;
 use crate::figures::percent;
@@ -39,7 +40,8 @@ pub(super) fn findings(
         };
         let place = place(phase, experiment);
         reasons.extend(under_delivered(evidence, span).map(|why| format!("{place}, {why}")));
-        reasons.extend(starved(evidence, span, broke).map(|why| format!("{place}, {why}")));
+        let why = starved(experiment, evidence, phase, span, broke);
+        reasons.extend(why.map(|why| format!("{place}, {why}")));
     }
     if require_all {
         let unmeasured = expectations
@@ -85,23 +87,59 @@ fn under_delivered(evidence: &Evidence, span: Span) -> Option<String> {
 
 /// Severe starvation over a whole phase spoils it. Less, or that of a single window, only matters when something broke:
 /// then the fault can't be told from the starvation, while a promise that held in spite of it held.
-fn starved(evidence: &Evidence, span: Span, broke: bool) -> Option<String> {
-    usage::spoiled(&evidence.usage, span).or_else(|| {
-        let width = evidence
-            .steady()
-            .map_or(windows::MIN_SECONDS, |baseline| baseline.window_s)
-            * 1_000_000;
-        let windows = (span.from..span.to)
-            .step_by(width as usize)
-            .map(|from| Span {
+fn starved(
+    experiment: &Experiment,
+    evidence: &Evidence,
+    phase: Phase,
+    span: Span,
+    broke: bool,
+) -> Option<String> {
+    if let Some(why) = usage::spoiled(&evidence.usage, span) {
+        return Some(why);
+    }
+    if !broke {
+        return None;
+    }
+    if let Some(why) = usage::starved(&evidence.usage, span) {
+        return Some(why);
+    }
+    let width = evidence
+        .steady()
+        .map_or(windows::MIN_SECONDS, |baseline| baseline.window_s)
+        * 1_000_000;
+    let (starved, mut reasons): (Vec<Span>, Vec<String>) = (span.from..span.to)
+        .step_by(width as usize)
+        .filter_map(|from| {
+            let window = Span {
                 from,
                 to: from + width,
-            });
-        let mut stretches = std::iter::once(span).chain(windows);
-        broke
-            .then(|| stretches.find_map(|stretch| usage::starved(&evidence.usage, stretch)))
-            .flatten()
-    })
+            };
+            usage::starved(&evidence.usage, window).map(|why| (window, why))
+        })
+        .unzip();
+    if phase == Phase::Fault && breaks_without(experiment, evidence, &starved, width) {
+        return None;
+    }
+    (!reasons.is_empty()).then(|| reasons.swap_remove(0))
+}
+
+/// Whether the promise breaks even without the requests that were due in a starved window, or a window before or after it:
+/// then starvation is not why. Only for what is judged by requests alone; traces can't be told apart by when they were due.
+fn breaks_without(
+    experiment: &Experiment,
+    evidence: &Evidence,
+    starved: &[Span],
+    width: i64,
+) -> bool {
+    let mut calm = evidence.clone();
+    calm.samples.retain(|sample| {
+        let is_near =
+            |window: &Span| (window.from - width..window.to + width).contains(&sample.due_us);
+        !starved.iter().any(is_near)
+    });
+    expectations::judge(experiment, &calm)
+        .iter()
+        .any(|row| row.outcome == Outcome::Broke && row.how == expectations::SAMPLES)
 }
 
 /// Service that did not return; unless something was starved meanwhile, so that nobody knows.

@@ -148,6 +148,35 @@ fn starvation_excuses_a_deviation_but_does_not_spoil_a_promise_that_held() {
     excused_but_not_spoiled(waiting("service", 0.2, span(20, 32)));
 }
 
+#[test]
+fn starvation_does_not_excuse_what_broke_far_from_it() {
+    let span = |from, to| Span {
+        from: from * S,
+        to: to * S,
+    };
+    let mut broke = evidence(true, |sample| {
+        if is_on_store(sample) {
+            sample.latency_us = 5_000_000;
+            sample.error = Some(ErrorKind::Timeout);
+            sample.status = None;
+        }
+    });
+    broke.usage = waiting("stack", 0.3, span(24, 26));
+    assert_verdict(
+        "store-blackhole",
+        &broke,
+        Verdict::Deviated,
+        "answered otherwise",
+    );
+    broke.usage = waiting("stack", 0.15, span(20, 32));
+    assert_verdict(
+        "store-blackhole",
+        &broke,
+        Verdict::Inconclusive,
+        "stack was starved",
+    );
+}
+
 fn excused_but_not_spoiled(usage: Vec<Reading>) {
     let mut held = evidence(true, slow_store);
     held.usage.clone_from(&usage);
