@@ -7,6 +7,7 @@
 mod catalog;
 mod content;
 mod faults;
+mod hostile;
 mod jobs;
 mod list;
 mod outage;
