@@ -1,8 +1,8 @@
 //! From a file's bytes to pixels: one file per format below this one, each with the same two functions.
 //!
 //! - `probe(bytes, limits)` reads the header by our own bounded parser and checks every limit;
-//! - `decode(bytes, info, target, limits, scratch)` fills `scratch.pixels`. `target` is the size the picture
-//!   will be resized to, so a decoder that can deliver a smaller picture for less work may.
+//! - `decode(bytes, info, limits, scratch)` leaves pixels, or channels, in the scratch. Where a decoder can deliver less
+//!   for less work, it also takes the size that the whole picture will have in the result.
 //!
 //! The libraries behind `decode` parse the header again, in their own way. Each `decode` therefore compares
 //! what its library found with what was probed, so that no file can show one size to the limits and another

@@ -1,28 +1,6 @@
-//! What is to be made of a picture, and the arithmetic of sizes. Knows nothing of pixels.
+//! What is to be made of a picture. Knows nothing of pixels.
 
-use std::fmt;
-
-use crate::{Error, Limits, Orientation};
-
-/// Width and height in pixels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Size {
-    /// Pixels from left to right.
-    pub width: u32,
-    /// Pixels from top to bottom.
-    pub height: u32,
-}
-
-/// A format that [`crate::render()`] writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum OutputFormat {
-    /// Lossy, no transparency: a transparent picture is laid on white.
-    Jpeg,
-    /// Lossless.
-    Png,
-    /// Lossy, with transparency.
-    Webp,
-}
+use crate::{Error, Limits, Orientation, OutputFormat, Size};
 
 /// How a picture is fitted to a box.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -250,94 +228,6 @@ impl Gravity {
             Self::SouthWest | Self::South | Self::SouthEast => 1.0,
         };
         (across, down)
-    }
-}
-
-impl Size {
-    /// Width times height.
-    #[must_use]
-    pub fn pixels(self) -> u64 {
-        u64::from(self.width) * u64::from(self.height)
-    }
-
-    pub(crate) const fn transposed(self) -> Self {
-        Self {
-            width: self.height,
-            height: self.width,
-        }
-    }
-
-    /// Bytes of a picture of this size. Sizes are within [`Limits`] by then, so it fits.
-    pub(crate) fn bytes(self, channels: usize) -> usize {
-        self.width as usize * self.height as usize * channels
-    }
-
-    /// The factor that makes this just fit into `bound`.
-    fn scale_into(self, bound: Self) -> f64 {
-        let horizontal = f64::from(bound.width) / f64::from(self.width);
-        horizontal.min(f64::from(bound.height) / f64::from(self.height))
-    }
-
-    /// This size times `scale`, rounded, at least one pixel and at most `bound`.
-    fn scaled(self, scale: f64, bound: Self) -> Self {
-        let side =
-            |side: u32, bound: u32| ((f64::from(side) * scale).round() as u32).clamp(1, bound);
-        Self {
-            width: side(self.width, bound.width),
-            height: side(self.height, bound.height),
-        }
-    }
-
-    /// The share of this width and height that has the aspect ratio of `target`.
-    fn covering(self, target: Self) -> (f64, f64) {
-        let aspect = |size: Self| f64::from(size.width) / f64::from(size.height);
-        let ratio = aspect(self) / aspect(target);
-        if ratio > 1.0 {
-            (1.0 / ratio, 1.0)
-        } else {
-            (1.0, ratio)
-        }
-    }
-}
-
-impl OutputFormat {
-    /// Lower-case name: `jpeg`, `png` or `webp`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Jpeg => "jpeg",
-            Self::Png => "png",
-            Self::Webp => "webp",
-        }
-    }
-
-    /// Media type, for a `Content-Type` header.
-    #[must_use]
-    pub const fn media_type(self) -> &'static str {
-        match self {
-            Self::Jpeg => "image/jpeg",
-            Self::Png => "image/png",
-            Self::Webp => "image/webp",
-        }
-    }
-
-    /// The longest side that the format can express, in pixels.
-    const fn longest_side(self) -> u32 {
-        match self {
-            Self::Jpeg => 65_535,
-            Self::Png => i32::MAX as u32,
-            Self::Webp => 16_383,
-        }
-    }
-}
-
-impl fmt::Display for OutputFormat {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Jpeg => "JPEG",
-            Self::Png => "PNG",
-            Self::Webp => "WebP",
-        })
     }
 }
 

@@ -10,8 +10,9 @@ use crate::{
     operation::Plan,
     planar::interleave,
     raster::{Layout, Pixels, Raster},
-    resample::{Rows, Span, Weights, columns, rows, shrink},
+    resample::{Rows, columns, rows, shrink},
     scratch::blank,
+    weights::{Span, Weights},
 };
 
 /// What a block average leaves to the filter at least: libvips calls it the gap, and found 2 to be invisible.

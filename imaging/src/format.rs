@@ -1,0 +1,55 @@
+//! Formats that are written.
+
+use std::fmt;
+
+/// A format that [`crate::render()`] writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OutputFormat {
+    /// Lossy, no transparency: a transparent picture is laid on white.
+    Jpeg,
+    /// Lossless.
+    Png,
+    /// Lossy, with transparency.
+    Webp,
+}
+
+impl OutputFormat {
+    /// Lower-case name: `jpeg`, `png` or `webp`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Jpeg => "jpeg",
+            Self::Png => "png",
+            Self::Webp => "webp",
+        }
+    }
+
+    /// Media type, for a `Content-Type` header.
+    #[must_use]
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Jpeg => "image/jpeg",
+            Self::Png => "image/png",
+            Self::Webp => "image/webp",
+        }
+    }
+
+    /// The longest side that the format can express, in pixels.
+    pub(crate) const fn longest_side(self) -> u32 {
+        match self {
+            Self::Jpeg => 65_535,
+            Self::Png => i32::MAX as u32,
+            Self::Webp => 16_383,
+        }
+    }
+}
+
+impl fmt::Display for OutputFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Jpeg => "JPEG",
+            Self::Png => "PNG",
+            Self::Webp => "WebP",
+        })
+    }
+}
