@@ -23,7 +23,7 @@ impl Size {
         }
     }
 
-    /// Bytes of a picture of this size. Sizes are within [`Limits`] by then, so it fits.
+    /// Bytes of a picture of this size. Sizes are within [`crate::Limits`] by then, so it fits.
     pub(crate) fn bytes(self, channels: usize) -> usize {
         self.width as usize * self.height as usize * channels
     }
