@@ -45,7 +45,7 @@ pub enum Fidelity {
     /// No difference that the measures of quality know.
     #[default]
     Full,
-    /// Half a point of SSIMULACRA2 may be lost where it saves a third of the time: large JPEGs made into small ones.
+    /// Half a point of SSIMULACRA2 may be lost where it saves a fifth of the time: large JPEGs made into small ones.
     NearEqual,
 }
 

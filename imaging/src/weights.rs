@@ -3,8 +3,8 @@
 /// Half the width of the Lanczos3 kernel, in pixels of the smaller picture.
 const SUPPORT: f64 = 3.0;
 
-/// How much of its neighbours a block's mean has too much in it, against a sample that Lanczos3 would have made. Found by
-/// quality over a sweep of factors.
+/// How much of its neighbours a block's mean has too much in it, against a sample that Lanczos3 would have made. The
+/// best of three that were tried on a photograph of 12 megapixels made 300 wide.
 const DROOP: f64 = 0.055;
 
 /// A stretch of an axis, in pixels of the source.

@@ -19,9 +19,6 @@ const ALPHA_FLAG: u8 = 0x10;
 /// last word, and the memory and a quarter of the time of full-size pixels are saved.
 const OVERSAMPLING: u32 = 2;
 
-/// From this factor on nobody sees whether the borders of blocks were smoothed: each is within one pixel of the result.
-const UNSMOOTHED: u32 = 4;
-
 pub(super) fn probe(bytes: &[u8], limits: &Limits) -> Result<Info, Error> {
     let container = Container::read(bytes, limits)?;
     let pixels = container.frame.size.pixels();
@@ -63,7 +60,7 @@ pub(super) fn decode(
         let pixels = if size == frame || container.frame.lossless || alpha {
             packed(&container, size, layout, scratch)?
         } else {
-            channels(&container, target, scratch)?
+            channels(&container, scratch)?
         };
         return Ok(Raster {
             pixels,
@@ -121,15 +118,14 @@ fn packed(
 
 /// Decodes the first frame to the channels that it is coded in. libwebp's own scaler would work on these too, but takes
 /// longer than all of our resize, and averages areas.
-fn channels(container: &Container, target: Size, scratch: &mut Scratch) -> Result<Pixels, Error> {
+fn channels(container: &Container, scratch: &mut Scratch) -> Result<Pixels, Error> {
     let Frame { data, size, .. } = container.frame;
     let color = color_size(size, true);
     let [luma, blue, red, _] = &mut scratch.planes;
     blank(luma, size.bytes(1))?;
     blank(blue, color.bytes(1))?;
     blank(red, color.bytes(1))?;
-    let smooth = size.width < UNSMOOTHED * target.width || size.height < UNSMOOTHED * target.height;
-    ffi::decode_channels(data, size, smooth, [luma, blue, red]).map_err(damaged_pixels)?;
+    ffi::decode_channels(data, size, [luma, blue, red]).map_err(damaged_pixels)?;
     let plane = |plane: Size, share: f64| Plane {
         stride: plane.width as usize,
         size: plane,

@@ -51,11 +51,9 @@ pub(crate) fn decode(
 }
 
 /// Decodes one lossy picture of the size `stored` into luma and the two colours, whose sides are half as long, rounded up.
-/// `smooth` runs the filter that hides the borders of blocks, which takes a third of the time.
 pub(crate) fn decode_channels(
     data: &[u8],
     stored: Size,
-    smooth: bool,
     [luma, blue, red]: [&mut [u8]; 3],
 ) -> Result<(), DecodeFailure> {
     let color = color_size(stored, true);
@@ -64,7 +62,6 @@ pub(crate) fn decode_channels(
         return Err(WRONG_SIZE);
     }
     let mut config = prepared(data, stored)?;
-    config.options.bypass_filtering = i32::from(!smooth);
     config.output.colorspace = sys::WEBP_CSP_MODE::MODE_YUV;
     config.output.u.YUVA = sys::WebPYUVABuffer {
         y: luma.as_mut_ptr(),

@@ -105,7 +105,7 @@ impl Decoder<'_, '_> {
         let mut at = 2;
         let mut scans = 0;
         loop {
-            // Behind the first scan a broken segment only ends the picture early.
+            // Behind the first scan a segment that is cut off only ends the picture early.
             let segment = match Segment::next(self.bytes, at) {
                 Ok(segment) => segment,
                 Err(error) if at <= first_scan => return Err(error),
