@@ -40,6 +40,11 @@ pub(crate) const ZIGZAG: [u8; 64] = [
     52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
 ];
 
+/// The same place with row and column exchanged.
+pub(crate) const fn transposed(place: u8) -> u8 {
+    place % 8 * 8 + place / 8
+}
+
 /// What the coefficient at a place of a block is multiplied with to be normalised: T.81's `C(u) C(v) / 4`.
 pub(crate) const fn normalisation(place: usize) -> f32 {
     match (place / 8, place % 8) {

@@ -10,6 +10,8 @@
 //! | `tokens`, `huffman` | coefficients to symbols, and codes for these |
 //! | `file` | everything into a file |
 
+use wide::f32x8;
+
 use crate::{Size, operation::FULL_COLOR_QUALITY, raster::Layout, scratch::Scratch};
 
 mod channels;
@@ -19,13 +21,13 @@ mod huffman;
 mod tokens;
 
 pub(crate) use channels::color_size;
-pub(crate) use tokens::Token;
+pub(crate) use tokens::Tokens;
 
 use channels::split;
 use file::Component;
-use forward::{Quantisation, Samples};
-use huffman::Code;
-use tokens::Tokens;
+use forward::{Coefficients, Quantisation};
+use huffman::{Code, Counts};
+use tokens::Collector;
 
 /// Blocks of luma in an MCU if colour is at half size: two by two.
 const HALVED: u8 = 0x22;
@@ -76,43 +78,63 @@ pub(super) fn encode_channels(
             }; 2],
         );
     }
-    let Scratch {
-        planes,
-        tokens: memory,
-        ..
-    } = scratch;
-    let mut tokens = Tokens::new(memory);
-    let luma = Channel::new(&planes[0], size, &quantisation[0]);
-    let color_size = color_size(size, is_halved);
-    let colors: Vec<_> = planes[1..=colors]
-        .iter()
-        .map(|plane| Channel::new(plane, color_size, &quantisation[1]))
-        .collect();
-    let side = usize::from(components[0].sampling & 15);
-    let mcu = 8 * side as u32;
-    for y in 0..size.height.div_ceil(mcu) as usize {
-        for x in 0..size.width.div_ceil(mcu) as usize {
-            for row in 0..side {
-                for column in 0..side {
-                    luma.block(x * side + column, y * side + row, 0, &mut tokens);
-                }
-            }
-            for (component, channel) in (1..).zip(&colors) {
-                channel.block(x, y, component, &mut tokens);
-            }
-        }
-    }
-    let codes: Vec<_> = tokens.counts[..2 * quantisation.len()]
+    let Scratch { planes, tokens, .. } = scratch;
+    let scan = Scan {
+        luma: Channel::new(&planes[0], size, &quantisation[0]),
+        colors: planes[1..=colors]
+            .iter()
+            .map(|plane| Channel::new(plane, color_size(size, is_halved), &quantisation[1]))
+            .collect(),
+        side: usize::from(components[0].sampling & 15),
+    };
+    let counts = scan.collect(tokens);
+    let codes: Vec<_> = counts[..2 * quantisation.len()]
         .iter()
         .map(Code::new)
         .collect();
-    Ok(file::write(
+    let bits = codes.iter().zip(&counts);
+    let bits: usize = bits.map(|(code, counts)| code.bits(counts)).sum();
+    let mut file = Vec::with_capacity(file::capacity(bits));
+    file::begin(
+        &mut file,
         (width, height),
         &components,
         &quantisation,
         &codes,
-        tokens.list(),
-    ))
+    );
+    file::finish(&mut file, &codes, tokens);
+    Ok(file)
+}
+
+/// Everything that is encoded.
+struct Scan<'a> {
+    luma: Channel<'a>,
+    colors: Vec<Channel<'a>>,
+    /// Blocks of luma in an MCU, across and down.
+    side: usize,
+}
+
+impl Scan<'_> {
+    /// Collects everything in the order of the file, MCUs row by row (T.81 A.2.3), and counts the symbols.
+    fn collect(&self, tokens: &mut Tokens) -> [Counts; 4] {
+        let mut collector = Collector::new(tokens);
+        let mcu = 8 * self.side;
+        let (width, height) = self.luma.size;
+        for y in 0..height.div_ceil(mcu) {
+            for x in 0..width.div_ceil(mcu) {
+                for row in 0..self.side {
+                    for column in 0..self.side {
+                        let (x, y) = (x * self.side + column, y * self.side + row);
+                        collector.block(0, &self.luma.block(x, y));
+                    }
+                }
+                for (component, channel) in (1..).zip(&self.colors) {
+                    collector.block(component, &channel.block(x, y));
+                }
+            }
+        }
+        collector.counts
+    }
 }
 
 /// A channel that is encoded.
@@ -131,23 +153,31 @@ impl<'a> Channel<'a> {
         }
     }
 
-    /// Encodes the block in column `x` and row `y` of blocks. Beyond the edge, its last samples are repeated.
-    fn block(&self, x: usize, y: usize, component: usize, tokens: &mut Tokens) {
+    /// The coefficients of the block in column `x` and row `y` of blocks.
+    #[inline(always)]
+    fn block(&self, x: usize, y: usize) -> Coefficients {
+        let block = self.samples(x, y).map(|row| {
+            // Shifted down by half their range (T.81 A.3.1).
+            f32x8::new(row.map(f32::from)) - 128.0
+        });
+        self.quantisation.apply(&block)
+    }
+
+    /// The samples of a block. Beyond the edge, its last samples are repeated.
+    #[inline(always)]
+    fn samples(&self, x: usize, y: usize) -> [[u8; 8]; 8] {
         let (width, height) = self.size;
-        let mut block = Samples::default();
-        for (row, values) in block.iter_mut().enumerate() {
+        let mut block = [[0; 8]; 8];
+        for (row, samples) in block.iter_mut().enumerate() {
             let line = &self.samples[(8 * y + row).min(height - 1) * width..][..width];
-            let shifted = |sample: u8| f32::from(sample) - 128.0;
-            if let Some(samples) = line.get(8 * x..8 * x + 8) {
-                for (value, sample) in values.iter_mut().zip(samples) {
-                    *value = shifted(*sample);
-                }
+            if let Some(inside) = line.get(8 * x..8 * x + 8) {
+                samples.copy_from_slice(inside);
             } else {
-                for (column, value) in values.iter_mut().enumerate() {
-                    *value = shifted(line[(8 * x + column).min(width - 1)]);
+                for (column, sample) in samples.iter_mut().enumerate() {
+                    *sample = line[(8 * x + column).min(width - 1)];
                 }
             }
         }
-        tokens.block(component, &self.quantisation.apply(&block));
+        block
     }
 }

@@ -2,9 +2,12 @@
 
 use crate::{Size, raster::Layout, webp::ffi};
 
-/// Of 0 (fastest) to 6 (smallest). Of photographs at 512 pixels, 2 takes half the time for 2 % more bytes and 1.1 points of
-/// SSIMULACRA2 less; 3 saves no time.
-const METHOD: u8 = 4;
+/// Of 0 (fastest) to 6 (smallest). Of six photographs at 512 pixels, 2 takes two fifths of the time of 4, which is libwebp's
+/// default; 3 saves next to nothing.
+const METHOD: u8 = 2;
+/// What is added to the quality asked for, so that a result is not worse than by libwebp's default: 0.2 points of
+/// SSIMULACRA2 better on average, in 8 % more bytes.
+const AMENDS: u8 = 1;
 
 pub(super) fn encode(
     pixels: &[u8],
@@ -13,7 +16,7 @@ pub(super) fn encode(
     quality: u8,
 ) -> Result<Vec<u8>, String> {
     let settings = ffi::Settings {
-        quality,
+        quality: (quality + AMENDS).min(100),
         method: METHOD,
     };
     match layout {

@@ -2,9 +2,15 @@
 
 use super::{
     header::{Component, Frame},
+    inverse::Block,
     tables::Quantisation,
 };
-use crate::{Error, Size, cosines::ZIGZAG, raster::Plane, scratch::filled};
+use crate::{
+    Error, Size,
+    cosines::{ZIGZAG, normalisation, transposed},
+    raster::Plane,
+    scratch::filled,
+};
 
 /// Positions behind the last coefficient, where a damaged run of zeros may point to.
 const OVERSHOOT: usize = 128;
@@ -69,11 +75,14 @@ impl<'a> Channel<'a> {
     }
 }
 
-/// For each coefficient of the zigzag order its step and its place in a block, as long as a damaged file may count.
+/// Where the coefficients of a component go, and what they are worth.
 pub(super) struct Steps {
-    steps: [i32; OVERSHOOT],
-    /// Eight times the row plus the column.
+    /// For each number of the zigzag order its place in a [`Block`], as long as a damaged file may count.
     places: [u8; OVERSHOOT],
+    /// The quantisation step of each place.
+    steps: Block,
+    /// The same, normalised for the transform.
+    pub factors: [f32; 64],
 }
 
 impl Steps {
@@ -81,25 +90,31 @@ impl Steps {
     pub(super) fn new(quantisation: &Quantisation, n: usize) -> Self {
         let unread = 63;
         let mut steps = Self {
-            steps: [0; OVERSHOOT],
             places: [unread; OVERSHOOT],
+            steps: [0; 64],
+            factors: [0.0; 64],
         };
-        for (k, step) in quantisation.iter().enumerate() {
-            steps.steps[k] = (*step).into();
-        }
-        for (slot, place) in steps.places.iter_mut().zip(ZIGZAG) {
+        for (k, (step, place)) in quantisation.iter().zip(ZIGZAG).enumerate() {
+            let turned = transposed(place);
             if usize::from(place / 8) < n && usize::from(place % 8) < n {
-                *slot = place;
+                steps.places[k] = turned;
             }
+            steps.steps[usize::from(turned)] = (*step).into();
+            steps.factors[usize::from(turned)] = f32::from(*step) * normalisation(place.into());
         }
         steps
     }
 
-    /// Coefficient `k`, dequantised, and its place.
+    /// The place of coefficient `k`.
     #[inline(always)]
-    pub(super) fn apply(&self, k: usize, value: i32) -> (i32, usize) {
-        let place = usize::from(self.places[k % OVERSHOOT]) % 64;
+    pub(super) fn place(&self, k: usize) -> usize {
+        usize::from(self.places[k % OVERSHOOT]) % 64
+    }
+
+    /// What the coefficient at a place is worth, not normalised.
+    #[inline(always)]
+    pub(super) fn dequantised(&self, place: usize, value: i32) -> i32 {
         // 16 bits times 16 bits.
-        (value.wrapping_mul(self.steps[k % OVERSHOOT]), place)
+        value.wrapping_mul(self.steps[place])
     }
 }

@@ -182,9 +182,10 @@ impl Table {
         symbol
     }
 
-    /// The next symbol and the signed value behind it, taken. Needs 31 bits, and leaves at least 25 of 56.
+    /// The next symbol and the signed value behind it, taken. Needs 26 bits: the most that a code of the look-up has with its
+    /// value, so two of them need one refill. A longer code sees to its bits itself.
     #[inline(always)]
-    pub(super) fn symbol_and_value(&self, bits: &mut Bits) -> (u32, i32) {
+    pub(super) fn symbol_and_value(&self, bits: &mut Bits, data: &[u8]) -> (u32, i32) {
         let symbol = self.symbols[bits.peek::<SYMBOL_WIDTH>()];
         if symbol.is_known() {
             let size = symbol.length_with_value() - symbol.length();
@@ -192,6 +193,7 @@ impl Table {
             bits.skip(symbol.length_with_value());
             return (symbol.run_and_size(), value);
         }
+        bits.refill(data);
         let (symbol, length) = self.long_symbol(*bits);
         if length > LONGEST {
             bits.damage();
@@ -247,7 +249,7 @@ impl Table {
     fn skip_block_slowly(&self, mut bits: Bits, data: &[u8], mut k: u32) -> Bits {
         while k < 64 {
             bits.refill(data);
-            let (symbol, _) = self.symbol_and_value(&mut bits);
+            let (symbol, _) = self.symbol_and_value(&mut bits, data);
             let (run, size) = (symbol >> 4, symbol & 15);
             if size == END_OF_BLOCK && run < 15 {
                 break;

@@ -4,12 +4,15 @@
 //! is left out are the frequencies that a picture of that size can't show. The
 //! normalisation is that of 8 points, so that all sizes have the same scale.
 
-use crate::{
-    bytes::round_to_byte,
-    cosines::{Cosines, ZIGZAG, normalisation},
-};
+use std::ops::{Add, Mul, Sub};
 
-/// A block's coefficients: eight times the row (vertical frequency) plus the column is where each is.
+use wide::{f32x4, f32x8, i32x4, i32x8};
+
+use super::channel::Steps;
+use crate::cosines::{Cosines, ZIGZAG};
+
+/// A block's coefficients, quantised: eight times the column (horizontal frequency) plus the row is where each is, so that
+/// the second pass of the transform ends with rows of samples.
 pub(super) type Block = [i32; 64];
 
 /// Samples are stored shifted down by half their range (T.81 A.3.1).
@@ -27,24 +30,30 @@ pub(super) const fn last_needed(n: usize) -> usize {
 /// Makes the coefficients zero that [`inverse`] reads.
 #[inline(always)]
 pub(super) fn clear<const N: usize>(block: &mut Block) {
-    for row in block.as_chunks_mut::<8>().0.iter_mut().take(N) {
-        row[..lanes(N)].fill(0);
+    for column in block.as_chunks_mut::<8>().0.iter_mut().take(N) {
+        column[..lanes(N)].fill(0);
     }
 }
 
-/// How many coefficients of a row are read: N rounded up to what fills vector registers.
+/// How many coefficients of a column are read: N rounded up to what fills vector registers.
 const fn lanes(n: usize) -> usize {
     if n <= 4 { 4 } else { 8 }
 }
 
 /// Writes N x N samples to `plane` from `at` on. Only the block's first N rows and columns are read.
 #[inline(always)]
-pub(super) fn inverse<const N: usize>(block: &Block, plane: &mut [u8], at: usize, stride: usize) {
+pub(super) fn inverse<const N: usize>(
+    block: &Block,
+    steps: &Steps,
+    plane: &mut [u8],
+    at: usize,
+    stride: usize,
+) {
     match N {
-        1 => plane[at] = mean(block[0]),
+        1 => plane[at] = mean(steps.dequantised(0, block[0])),
         2 => {
             // Two points are a sum and a difference, and the normalisation is the same for all four.
-            let [a, b, c, d] = [block[0], block[1], block[8], block[9]];
+            let [a, b, c, d] = [0, 8, 1, 9].map(|place| steps.dequantised(place, block[place]));
             let (left, right) = (a.wrapping_add(b), a.wrapping_sub(b));
             let (left_change, right_change) = (c.wrapping_add(d), c.wrapping_sub(d));
             plane[at..at + 2].copy_from_slice(&[
@@ -56,20 +65,9 @@ pub(super) fn inverse<const N: usize>(block: &Block, plane: &mut [u8], at: usize
                 mean(right.wrapping_sub(right_change)),
             ]);
         }
-        3 | 4 => separable::<N, 4>(block, plane, at, stride),
-        _ => separable::<N, 8>(block, plane, at, stride),
+        3 | 4 => separable::<N, 4, f32x4>(block, steps, plane, at, stride),
+        _ => separable::<N, 8, f32x8>(block, steps, plane, at, stride),
     }
-}
-
-/// What each coefficient is multiplied with before the transform.
-const fn normalisations() -> [[f32; 8]; 8] {
-    let mut table = [[0.0; 8]; 8];
-    let mut place = 0;
-    while place < 64 {
-        table[place / 8][place % 8] = normalisation(place);
-        place += 1;
-    }
-    table
 }
 
 /// Writes N x N samples of a block that has a mean and nothing else.
@@ -87,77 +85,108 @@ fn mean(coefficient: i32) -> u8 {
     ((coefficient.wrapping_add(4) >> 3) + LEVEL_SHIFT as i32).clamp(0, 255) as u8
 }
 
+/// Along the rows, then down the columns.
 #[inline(always)]
-fn sample(value: f32) -> u8 {
-    round_to_byte(value + LEVEL_SHIFT)
-}
-
-/// Down the columns, then along the rows.
-#[inline(always)]
-fn separable<const N: usize, const LANES: usize>(
+fn separable<const N: usize, const LANES: usize, V: Lanes<LANES>>(
     block: &Block,
+    steps: &Steps,
     plane: &mut [u8],
     at: usize,
     stride: usize,
 ) {
-    let mut rows = [[0.0; LANES]; N];
-    for (y, (row, coefficients)) in rows.iter_mut().zip(block.as_chunks::<8>().0).enumerate() {
-        for (x, (value, coefficient)) in row.iter_mut().zip(coefficients).enumerate() {
-            *value = *coefficient as f32 * const { normalisations() }[y][x];
-        }
+    let (columns, factors) = (block.as_chunks::<8>().0, steps.factors.as_chunks::<8>().0);
+    let columns = std::array::from_fn(|u| V::dequantised(&columns[u], &factors[u]));
+    let columns = transform::<N, V>(columns);
+    let padded = std::array::from_fn(|x| columns.get(x).copied().unwrap_or(V::ZERO));
+    let rows = V::transposed(padded);
+    let rows = transform::<N, V>(std::array::from_fn(|v| rows[v % LANES]));
+    for (y, row) in rows.into_iter().enumerate() {
+        plane[at + y * stride..][..N].copy_from_slice(&row.samples()[..N]);
     }
-    let columns = transform(&rows);
-    let mut turned = [[0.0; LANES]; N];
-    for (x, turned) in turned.iter_mut().enumerate() {
-        for (y, value) in turned.iter_mut().take(N).enumerate() {
-            *value = columns[y][x];
-        }
+}
+
+/// A vector register: a row of the block, or a column.
+trait Lanes<const LANES: usize>:
+    Copy + Add<Output = Self> + Sub<Output = Self> + Mul<f32, Output = Self>
+{
+    const ZERO: Self;
+    /// The first coefficients of a column, times their factors.
+    fn dequantised(column: &[i32; 8], factors: &[f32; 8]) -> Self;
+    fn transposed(rows: [Self; LANES]) -> [Self; LANES];
+    /// To the nearest sample; beyond both ends, the end.
+    fn samples(self) -> [u8; LANES];
+}
+
+impl Lanes<4> for f32x4 {
+    const ZERO: Self = Self::ZERO;
+
+    #[inline(always)]
+    fn dequantised(&[a, b, c, d, ..]: &[i32; 8], &[e, f, g, h, ..]: &[f32; 8]) -> Self {
+        Self::from_i32x4(i32x4::new([a, b, c, d])) * Self::new([e, f, g, h])
     }
-    // Now each entry is a column of the block, with one lane for each of its rows.
-    let columns = transform(&turned);
-    let mut samples = [[0; LANES]; N];
-    for (x, column) in columns.iter().enumerate() {
-        for (sampled, value) in samples[x].iter_mut().zip(column) {
-            *sampled = sample(*value);
-        }
+
+    #[inline(always)]
+    fn transposed(rows: [Self; 4]) -> [Self; 4] {
+        Self::transpose(rows)
     }
-    for y in 0..N {
-        let row = &mut plane[at + y * stride..][..N];
-        for (value, column) in row.iter_mut().zip(&samples) {
-            *value = column[y];
-        }
+
+    #[inline(always)]
+    fn samples(self) -> [u8; 4] {
+        let levels = (self + LEVEL_SHIFT).fast_max(Self::ZERO);
+        let levels = levels.fast_min(Self::splat(255.0)).fast_round_int();
+        levels.to_array().map(|level| level as u8)
+    }
+}
+
+impl Lanes<8> for f32x8 {
+    const ZERO: Self = Self::ZERO;
+
+    #[inline(always)]
+    fn dequantised(column: &[i32; 8], factors: &[f32; 8]) -> Self {
+        Self::from_i32x8(i32x8::new(*column)) * Self::new(*factors)
+    }
+
+    #[inline(always)]
+    fn transposed(rows: [Self; 8]) -> [Self; 8] {
+        Self::transpose(rows)
+    }
+
+    #[inline(always)]
+    fn samples(self) -> [u8; 8] {
+        let levels = (self + LEVEL_SHIFT).fast_max(Self::ZERO);
+        let levels = levels.fast_min(Self::splat(255.0)).fast_round_int();
+        levels.to_array().map(|level| level as u8)
     }
 }
 
 /// An N-point inverse transform of each lane. Even frequencies are symmetric about the middle and odd ones antisymmetric,
 /// so half the sums serve for both halves.
 #[inline(always)]
-fn transform<const N: usize, const LANES: usize>(input: &[[f32; LANES]; N]) -> [[f32; LANES]; N] {
-    let mut output = [[0.0; LANES]; N];
+fn transform<const N: usize, V>(frequencies: [V; N]) -> [V; N]
+where
+    V: Copy + Add<Output = V> + Sub<Output = V> + Mul<f32, Output = V>,
+{
+    let mut samples = frequencies;
     for x in 0..N.div_ceil(2) {
-        let (mut even, mut odd) = ([0.0; LANES], [0.0; LANES]);
-        for (frequency, row) in input.iter().enumerate() {
-            let cosine = Cosines::<N>::TABLE[frequency][x];
-            let sum = if frequency % 2 == 0 {
-                &mut even
+        let term = |frequency: usize| frequencies[frequency] * Cosines::<N>::TABLE[frequency][x];
+        let (mut even, mut odd) = (frequencies[0], term(1));
+        for frequency in 2..N {
+            if frequency % 2 == 0 {
+                even = even + term(frequency);
             } else {
-                &mut odd
-            };
-            for (sum, value) in sum.iter_mut().zip(row) {
-                *sum += cosine * value;
+                odd = odd + term(frequency);
             }
         }
-        for lane in 0..LANES {
-            output[x][lane] = even[lane] + odd[lane];
-            output[N - 1 - x][lane] = even[lane] - odd[lane];
-        }
+        samples[x] = even + odd;
+        samples[N - 1 - x] = even - odd;
     }
-    output
+    samples
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cosines::normalisation;
 
     /// The definition, in double precision, without any short cut.
     fn by_definition<const N: usize>(block: &Block) -> Vec<u8> {
@@ -171,7 +200,7 @@ mod tests {
                 for v in 0..N {
                     for u in 0..N {
                         let coefficient =
-                            f64::from(block[8 * v + u]) * f64::from(normalisation(8 * v + u));
+                            2.0 * f64::from(block[8 * u + v]) * f64::from(normalisation(8 * v + u));
                         sum += coefficient * cosine(x, u) * cosine(y, v);
                     }
                 }
@@ -187,10 +216,11 @@ mod tests {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             (state >> 16) as f32 / 65_536.0 - 0.5
         };
-        for strength in [160.0, 1600.0, 24_000.0] {
+        let steps = Steps::new(&[2; 64], N);
+        for strength in [80.0, 800.0, 12_000.0] {
             let block: Block = std::array::from_fn(|_| (random() * strength) as i32);
             let mut plane = vec![0; 12 * N + 1];
-            inverse::<N>(&block, &mut plane, 1, 12);
+            inverse::<N>(&block, &steps, &mut plane, 1, 12);
             for (y, row) in by_definition::<N>(&block).chunks(N).enumerate() {
                 for (x, expected) in row.iter().enumerate() {
                     let got = plane[1 + y * 12 + x];

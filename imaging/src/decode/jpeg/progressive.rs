@@ -82,10 +82,15 @@ impl<'a> Coefficients<'a> {
             let (x, y) = (index % self.blocks_across, index / self.blocks_across);
             clear::<N>(&mut block);
             for (k, value) in values.iter().enumerate() {
-                let (value, place) = steps.apply(k, i32::from(*value));
-                block[place] = value;
+                block[steps.place(k)] = (*value).into();
             }
-            inverse::<N>(&block, channel.samples, y * N * stride + x * N, stride);
+            inverse::<N>(
+                &block,
+                steps,
+                channel.samples,
+                y * N * stride + x * N,
+                stride,
+            );
         }
     }
 }
@@ -119,7 +124,7 @@ pub(super) fn decode_means(
                     if band.refines {
                         *value |= (bits.take(1) << band.shift) as i16;
                     } else if let Some(table) = part.table {
-                        let (_, difference) = table.symbol_and_value(&mut bits);
+                        let (_, difference) = table.symbol_and_value(&mut bits, segment.data());
                         *mean = mean.wrapping_add(difference);
                         *value = (*mean << band.shift) as i16;
                     }

@@ -11,6 +11,10 @@ use super::{
     restarts::{Coded, Outcome},
 };
 
+/// What a block's next coefficient is called when there is none: it ended, or ended before its first.
+const ENDED: u32 = 64;
+const ONLY_MEAN: u32 = u32::MAX;
+
 /// A component's part in a scan.
 pub(super) struct Part<'t, 'c, 'a> {
     pub dc: &'t Table,
@@ -111,10 +115,10 @@ impl Part<'_, '_, '_> {
             samples, stride, ..
         } = &mut *self.channel;
         bits.refill(data);
-        let (_, difference) = self.dc.symbol_and_value(&mut bits);
+        let (_, difference) = self.dc.symbol_and_value(&mut bits, data);
         // Kept in 16 bits as libjpeg does, which only matters to damaged files.
         *mean = i32::from(mean.wrapping_add(difference) as i16);
-        let (scaled_mean, _) = self.steps.apply(0, *mean);
+        let scaled_mean = self.steps.dequantised(0, *mean);
         if N == 1 {
             self.ac.skip_block(&mut bits, data, 1);
             flat::<N>(scaled_mean, samples, at, *stride);
@@ -122,34 +126,48 @@ impl Part<'_, '_, '_> {
         }
 
         clear::<N>(block);
-        block[0] = scaled_mean;
-        let mut k = 1;
-        let last = const { last_needed(N) };
-        while k <= last {
-            bits.refill(data);
-            let (symbol, value) = self.ac.symbol_and_value(&mut bits);
-            let (run, size) = ((symbol >> 4) as usize, symbol & 15);
-            k += run;
-            if size == 0 {
-                if run == 15 {
-                    k += 1;
-                    continue;
-                }
-                if k - run == 1 {
-                    flat::<N>(scaled_mean, samples, at, *stride);
-                } else {
-                    inverse::<N>(block, samples, at, *stride);
-                }
-                return bits;
-            }
-            let (value, place) = self.steps.apply(k, value);
-            block[place] = value;
-            k += 1;
-        }
+        block[0] = *mean;
+        let k = kept_coefficients::<N>(self.ac, &self.steps, &mut bits, data, block);
         if N < 8 && k < 64 {
-            self.ac.skip_block(&mut bits, data, k as u32);
+            self.ac.skip_block(&mut bits, data, k);
         }
-        inverse::<N>(block, samples, at, *stride);
+        if k == ONLY_MEAN {
+            flat::<N>(scaled_mean, samples, at, *stride);
+        } else {
+            inverse::<N>(block, &self.steps, samples, at, *stride);
+        }
         bits
+    }
+}
+
+/// Decodes the coefficients behind the mean that N x N samples need, and returns the number of the next one: 64 or more if
+/// the block has ended.
+#[inline(always)]
+fn kept_coefficients<const N: usize>(
+    ac: &Table,
+    steps: &Steps,
+    bits: &mut Bits,
+    data: &[u8],
+    block: &mut Block,
+) -> u32 {
+    let last = const { last_needed(N) };
+    let mut k = 1;
+    loop {
+        bits.refill(data);
+        // Two for each refill; the chain from one code to the next is what the time goes by.
+        for _ in 0..2 {
+            let (symbol, value) = ac.symbol_and_value(bits, data);
+            let (run, size) = ((symbol >> 4) as usize, symbol & 15);
+            if size == 0 && run < 15 {
+                return if k == 1 { ONLY_MEAN } else { ENDED };
+            }
+            k += run;
+            // A run of sixteen zeros stores its last one.
+            block[steps.place(k)] = value;
+            k += 1;
+            if k > last {
+                return k as u32;
+            }
+        }
     }
 }

@@ -53,6 +53,15 @@ impl Code {
         }
     }
 
+    /// How many bits symbols that occur so often take, with the bits that follow them.
+    pub(super) fn bits(&self, counts: &Counts) -> usize {
+        let bits = |(symbol, count): (u8, &u32)| {
+            let (_, length) = self.word(symbol);
+            *count as usize * usize::from(length + (symbol & 15))
+        };
+        (0..=255).zip(counts).map(bits).sum()
+    }
+
     /// A symbol's code, and its length in bits.
     #[inline(always)]
     pub(super) fn word(&self, symbol: u8) -> (u16, u8) {

@@ -7,98 +7,124 @@ const SIXTEEN_ZEROS: u8 = 0xf0;
 /// Nothing but zeros from here on.
 const END_OF_BLOCK: u8 = 0;
 
-/// A symbol with the bits that follow it: the bits in 0 to 15, the symbol in 16 to 23, and its table in 24 to 25.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Token(u32);
+/// Numbers of a piece of memory. Pieces, since a list that grows is for a moment there twice.
+const PIECE: usize = 32 << 10;
+/// More than a block takes: two numbers for each of 64 coefficients.
+const BLOCK: usize = 128;
+/// Bits that fit into a number beside the symbol.
+const BESIDE: u32 = 6;
 
-impl Token {
-    const fn new(table: usize, symbol: u8, bits: u16) -> Self {
-        Self((table as u32) << 24 | (symbol as u32) << 16 | bits as u32)
+/// Symbols in the order of the file, each with its table and the bits that follow it.
+///
+/// One number each: the table in bits 14 and 15, the symbol in bits 6 to 13, the bits that follow below; if these are more
+/// than [`BESIDE`], they are a number of their own.
+#[derive(Debug, Default)]
+pub(crate) struct Tokens {
+    full: Vec<Vec<u16>>,
+    last: Vec<u16>,
+}
+
+impl Tokens {
+    /// Bytes that it holds.
+    pub(crate) fn bytes(&self) -> usize {
+        let pieces = self.full.iter().chain([&self.last]);
+        pieces.map(Vec::capacity).sum::<usize>() * size_of::<u16>()
     }
 
-    /// Number of the table: [`Tokens::table`].
+    /// Calls `take` with each table, symbol and the bits that follow it.
     #[inline(always)]
-    pub(super) const fn table(self) -> usize {
-        (self.0 >> 24) as usize
+    pub(super) fn for_each(&self, mut take: impl FnMut(usize, u8, u16)) {
+        for piece in self.full.iter().chain([&self.last]) {
+            let mut numbers = piece.iter();
+            while let Some(number) = numbers.next() {
+                let symbol = (number >> BESIDE) as u8;
+                let beside = number & ((1 << BESIDE) - 1);
+                let bits = if u32::from(symbol & 15) <= BESIDE {
+                    beside
+                } else {
+                    numbers.next().copied().unwrap_or(0)
+                };
+                take(usize::from(number >> 14), symbol, bits);
+            }
+        }
     }
 
     #[inline(always)]
-    pub(super) const fn symbol(self) -> u8 {
-        (self.0 >> 16) as u8
-    }
-
-    /// How many bits follow, and which.
-    #[inline(always)]
-    pub(super) const fn bits(self) -> (u32, u32) {
-        ((self.0 >> 16) & 15, self.0 & 0xffff)
+    fn push(&mut self, table: usize, symbol: u8, bits: u16) {
+        let number = (table as u16) << 14 | u16::from(symbol) << BESIDE;
+        if u32::from(symbol & 15) <= BESIDE {
+            self.last.push(number | bits);
+        } else {
+            self.last.extend_from_slice(&[number, bits]);
+        }
     }
 }
 
-/// The tokens of a picture, in the order of the file.
-pub(super) struct Tokens<'a> {
-    list: &'a mut Vec<Token>,
+/// Collects and counts the tokens of a picture.
+pub(super) struct Collector<'a> {
+    tokens: &'a mut Tokens,
     /// For each table how often its symbols occur.
     pub counts: [Counts; 4],
     /// The last mean of each component.
     means: [i16; 3],
 }
 
-impl<'a> Tokens<'a> {
-    /// None yet, in memory that is reused.
-    pub(super) fn new(tokens: &'a mut Vec<Token>) -> Self {
-        tokens.clear();
+impl<'a> Collector<'a> {
+    /// Nothing yet, in memory that is reused.
+    pub(super) fn new(tokens: &'a mut Tokens) -> Self {
+        tokens.full.clear();
+        tokens.last.clear();
         Self {
-            list: tokens,
+            tokens,
             counts: [[0; 256]; 4],
             means: [0; 3],
         }
     }
 
-    pub(super) fn list(&self) -> &[Token] {
-        self.list
-    }
-
     /// Takes the next block of a component.
+    #[inline(always)]
     pub(super) fn block(&mut self, component: usize, coefficients: &Coefficients) {
-        let mean = coefficients[0];
+        let tokens = &mut *self.tokens;
+        if tokens.last.len() + BLOCK > tokens.last.capacity() {
+            let full = std::mem::replace(&mut tokens.last, Vec::with_capacity(PIECE));
+            tokens.full.push(full);
+        }
+        let mean = coefficients.get(0);
         let difference = mean.wrapping_sub(self.means[component]);
         self.means[component] = mean;
-        let (dc, ac) = (Self::table(component, false), Self::table(component, true));
         let (size, bits) = signed(difference);
-        self.push(dc, size, bits);
+        self.push(table(component, false), size, bits);
 
-        let mut occurring = 0u64;
-        for (k, value) in coefficients.iter().enumerate().skip(1) {
-            occurring |= u64::from(*value != 0) << k;
-        }
+        let table = table(component, true);
+        let mut occurring = coefficients.occurring & !1;
         let mut k = 0;
         while occurring != 0 {
             let next = occurring.trailing_zeros();
             occurring &= occurring - 1;
             let mut zeros = next - k - 1;
             while zeros >= 16 {
-                self.push(ac, SIXTEEN_ZEROS, 0);
+                self.push(table, SIXTEEN_ZEROS, 0);
                 zeros -= 16;
             }
-            let (size, bits) = signed(coefficients[next as usize]);
-            self.push(ac, (zeros as u8) << 4 | size, bits);
+            let (size, bits) = signed(coefficients.get(next));
+            self.push(table, (zeros as u8) << 4 | size, bits);
             k = next;
         }
         if k < 63 {
-            self.push(ac, END_OF_BLOCK, 0);
+            self.push(table, END_OF_BLOCK, 0);
         }
-    }
-
-    /// The number of a component's table: luma has its own, both colours share one.
-    pub(super) const fn table(component: usize, is_ac: bool) -> usize {
-        2 * (component > 0) as usize + is_ac as usize
     }
 
     #[inline(always)]
     fn push(&mut self, table: usize, symbol: u8, bits: u16) {
         self.counts[table][usize::from(symbol)] += 1;
-        self.list.push(Token::new(table, symbol, bits));
+        self.tokens.push(table, symbol, bits);
     }
+}
+
+/// The number of a component's table: luma has its own, both colours share one.
+const fn table(component: usize, is_ac: bool) -> usize {
+    2 * (component > 0) as usize + is_ac as usize
 }
 
 /// How many bits a number takes, and these bits (T.81 F.1.2.1): below zero, one less than its two's complement.
@@ -113,6 +139,12 @@ fn signed(value: i16) -> (u8, u16) {
 mod tests {
     use super::*;
 
+    fn list(tokens: &Tokens) -> Vec<(usize, u8, u16)> {
+        let mut list = Vec::new();
+        tokens.for_each(|table, symbol, bits| list.push((table, symbol, bits)));
+        list
+    }
+
     #[test]
     fn numbers_are_as_long_as_they_must_be() {
         assert_eq!(
@@ -124,13 +156,11 @@ mod tests {
 
     #[test]
     fn a_block_is_its_difference_runs_and_end() {
-        let mut memory = Vec::new();
-        let mut tokens = Tokens::new(&mut memory);
-        let mut block = [0; 64];
-        (block[0], block[1], block[20]) = (5, -1, 2);
-        tokens.block(0, &block);
-        (block[0], block[20], block[63]) = (4, 0, 1);
-        tokens.block(0, &block);
+        let mut tokens = Tokens::default();
+        let mut collector = Collector::new(&mut tokens);
+        collector.block(0, &Coefficients::of(&[(0, 5), (1, -1), (20, 2)]));
+        collector.block(0, &Coefficients::of(&[(0, 4), (1, -1), (63, 100)]));
+        let counts = collector.counts;
         let expected = [
             (0, 0x03, 5),
             (1, 0x01, 0),
@@ -142,10 +172,27 @@ mod tests {
             (1, 0xf0, 0),
             (1, 0xf0, 0),
             (1, 0xf0, 0),
-            (1, 0xd1, 1),
+            (1, 0xd7, 100),
         ];
-        let expected = expected.map(|(table, symbol, bits)| Token::new(table, symbol, bits));
-        assert_eq!(tokens.list(), expected);
-        assert_eq!((tokens.counts[1][0xf0], tokens.counts[0][3]), (4, 1));
+        assert_eq!(list(&tokens), expected);
+        assert_eq!((counts[1][0xf0], counts[0][3]), (4, 1));
+    }
+
+    #[test]
+    fn more_than_a_piece_of_memory_holds_is_kept_in_order() {
+        let mut tokens = Tokens::default();
+        let mut collector = Collector::new(&mut tokens);
+        for mean in 0..20_000 {
+            collector.block(2, &Coefficients::of(&[(0, mean), (63, mean % 128)]));
+        }
+        assert!(tokens.full.len() > 1);
+        let values: Vec<_> = list(&tokens)
+            .into_iter()
+            .filter(|(table, symbol, _)| *table == 3 && symbol & 15 > 0)
+            .map(|(_, _, bits)| bits as i16)
+            .collect();
+        let expected: Vec<_> = (0..20_000).map(|mean| mean % 128).collect();
+        let expected = expected.into_iter().filter(|value| *value > 0);
+        assert!(values.into_iter().eq(expected), "not in order");
     }
 }
