@@ -107,7 +107,8 @@ fn all_eight_orientations_are_applied_in_every_format() {
             );
             for fit in [Fit::Inside, Fit::Cover, Fit::Fill] {
                 let operation = Operation {
-                    size: size(40, 36),
+                    width: Some(40),
+                    height: Some(36),
                     fit,
                     ..inside
                 };
