@@ -21,7 +21,7 @@ pub fn dominant_color(
         ..Operation::inside(SIDE, OutputFormat::Png)
     };
     let painted = decode(bytes, &tiny, limits, scratch)?.pixels()?;
-    Ok(dominant(painted.pixels(), painted.layout))
+    Ok(dominant(painted.rows(), painted.layout))
 }
 
 /// Sums of one group: red, green, blue, each times opacity, and opacity.

@@ -212,8 +212,8 @@ impl<'a> Decoded<'a> {
 }
 
 impl Painted<'_> {
-    /// Rows from top to bottom, without gaps.
-    pub(crate) fn pixels(&self) -> &[u8] {
+    /// Top to bottom, without gaps.
+    pub(crate) fn rows(&self) -> &[u8] {
         &self.scratch.0.resized
     }
 }
