@@ -3,13 +3,12 @@
 //! Parsed once, here. Everything that is wrong is said at once, each by the name of its parameter.
 
 use std::fmt;
-use std::ops::RangeInclusive;
-use std::str::FromStr;
 
 use imaging::{Fidelity, Fit, Gravity, Operation, OutputFormat};
 use serde::Deserialize;
 
-use crate::api::problem::{BadParameter, Problem};
+use crate::api::parameters::{Refusals, Words};
+use crate::api::problem::Problem;
 use crate::domain::{Format, Preset};
 
 /// The query as it came.
@@ -54,9 +53,6 @@ pub(super) struct Custom {
     dpr: f64,
 }
 
-/// A value for each word of a parameter.
-type Words<T> = [(&'static str, T)];
-
 const FITS: &Words<Fit> = &[
     ("inside", Fit::Inside),
     ("contain", Fit::Contain),
@@ -96,10 +92,7 @@ impl Query {
             Some(_) => self.preset(&mut bad),
             None => Some(self.custom(longest_side, &mut bad)),
         };
-        match shape {
-            Some(shape) if bad.0.is_empty() => Ok(Wanted { shape, format }),
-            _ => Err(Problem::BadParameters(bad.0)),
-        }
+        bad.finish(shape.map(|shape| Wanted { shape, format }))
     }
 
     fn format(&self, bad: &mut Refusals) -> Option<Format> {
@@ -191,52 +184,6 @@ impl fmt::Display for Shape {
 fn word_of<T: PartialEq>(words: &Words<T>, value: &T) -> &'static str {
     let found = words.iter().find(|(_, other)| other == value);
     found.map_or("", |(word, _)| word)
-}
-
-/// What is wrong so far.
-#[derive(Default)]
-struct Refusals(Vec<BadParameter>);
-
-impl Refusals {
-    /// `rest` continues a sentence that begins with the parameter's name.
-    fn push(&mut self, parameter: &'static str, rest: impl fmt::Display) {
-        self.0.push(BadParameter::new(parameter, rest));
-    }
-
-    fn word<T: Copy>(
-        &mut self,
-        parameter: &'static str,
-        text: Option<&str>,
-        words: &Words<T>,
-    ) -> Option<T> {
-        let text = text?;
-        let found = words.iter().find(|(word, _)| *word == text);
-        if found.is_none() {
-            let words: Vec<_> = words.iter().map(|(word, _)| *word).collect();
-            self.push(
-                parameter,
-                format_args!("must be one of {}", words.join(", ")),
-            );
-        }
-        found.map(|(_, value)| *value)
-    }
-
-    fn number<T: FromStr + PartialOrd + fmt::Display>(
-        &mut self,
-        parameter: &'static str,
-        text: Option<&str>,
-        range: &RangeInclusive<T>,
-    ) -> Option<T> {
-        let number = text?.parse().ok().filter(|number| range.contains(number));
-        if number.is_none() {
-            let (least, most) = (range.start(), range.end());
-            self.push(
-                parameter,
-                format_args!("must be a number from {least} to {most}"),
-            );
-        }
-        number
-    }
 }
 
 #[cfg(test)]
