@@ -34,7 +34,7 @@ pub struct Inspected {
 /// Why there is no picture.
 #[derive(Debug, thiserror::Error)]
 pub enum RenderError {
-    /// The bytes are at fault. The message is made of facts of the file and may be sent to the client.
+    /// The bytes, or what is asked of them, are at fault. The message holds nothing else and may be sent to the client.
     #[error(transparent)]
     Picture(#[from] imaging::Error),
     /// The pool is busy and the wait would be, or was, too long. Worth trying again later.
