@@ -1,6 +1,7 @@
 //! The load generator as a child: it installs signal handlers of its own, and a Ctrl-C at the terminal must reach only
 //! the process that knows in which order things end.
 
+pub mod due;
 pub mod tail;
 
 use std::ffi::OsString;

@@ -11,6 +11,7 @@ use crate::definition::Experiment;
 use crate::evidence::{Arrivals, Evidence};
 use crate::exit::Refusal;
 use crate::figures::percent;
+use crate::load::due::{self, NoTime};
 use crate::load::tail::Tail;
 use crate::load::{Generator, Order};
 use crate::phases::{Phase, Span};
@@ -302,16 +303,18 @@ impl<'a> Session<'a> {
     }
 
     fn take_in(&mut self) -> Result<(), Stop> {
+        let damaged = |error: NoTime| Stop::Aborted(error.to_string());
         for event in self.tail.read().map_err(Stop::Aborted)? {
             match event {
                 Event::Run(run) => {
+                    due::start_us(&run).map_err(damaged)?;
                     self.processes.push(Process {
                         name: "the load generator".into(),
                         pid: run.pid,
                     });
                     self.run = Some(run);
                 }
-                Event::Window(window) => self.second_is_complete(&window),
+                Event::Window(window) => self.second_is_complete(&window).map_err(damaged)?,
                 Event::Request(sample) => self.evidence.samples.push(sample),
                 Event::End(_) => {}
             }
@@ -324,9 +327,9 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    fn second_is_complete(&mut self, window: &Window) {
-        let Some(run) = &self.run else { return };
-        let from = run.started_at_us + window.second as i64 * 1_000_000;
+    fn second_is_complete(&mut self, window: &Window) -> Result<(), NoTime> {
+        let Some(run) = &self.run else { return Ok(()) };
+        let from = due::second_us(run, window.second)?;
         self.evidence.seconds.push(Arrivals {
             from,
             due: window.due,
@@ -336,6 +339,7 @@ impl<'a> Session<'a> {
         while self.complete.remove(&self.next_second) {
             self.next_second += 1;
         }
+        Ok(())
     }
 
     /// Every request due before this moment has an outcome.

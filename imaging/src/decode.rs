@@ -18,7 +18,7 @@ mod png;
 mod webp;
 
 /// The longest side of what presets make of a picture; only used to estimate memory.
-const USUAL_TARGET: u32 = 2048;
+pub(crate) const USUAL_TARGET: u32 = 2048;
 
 pub(crate) fn probe(format: InputFormat, bytes: &[u8], limits: &Limits) -> Result<Info, Error> {
     match format {

@@ -1,8 +1,7 @@
 //! Which colour a picture mostly is: what a page shows while the picture loads.
 
 use crate::{
-    Error, Fidelity, Limits, Operation, OutputFormat, Scratch, encode::Content, raster::Layout,
-    render::paint,
+    Error, Fidelity, Limits, Operation, OutputFormat, Scratch, raster::Layout, render::decode,
 };
 
 /// Enough to tell a picture's colours by, and few enough to count in no time.
@@ -21,14 +20,8 @@ pub fn dominant_color(
         fidelity: Fidelity::NearEqual,
         ..Operation::inside(SIDE, OutputFormat::Png)
     };
-    let picture = paint(bytes, &tiny, limits, scratch);
-    let color = picture.map(|picture| match picture.content {
-        Content::Pixels(layout) => dominant(&scratch.resized, layout),
-        // Only what becomes a JPEG stays apart.
-        Content::Channels => [255; 3],
-    });
-    scratch.trim();
-    color
+    let painted = decode(bytes, &tiny, limits, scratch)?.pixels()?;
+    Ok(dominant(painted.rows(), painted.layout))
 }
 
 /// Sums of one group: red, green, blue, each times opacity, and opacity.

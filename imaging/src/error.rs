@@ -73,9 +73,9 @@ pub enum ErrorKind {
     Unsupported,
     /// A damaged file (HTTP 422).
     Undecodable,
-    /// Over a limit (HTTP 422).
+    /// A file over a limit (HTTP 422).
     OverLimit,
-    /// An operation that makes no sense (HTTP 400).
+    /// An operation that makes no sense, or that asks for more than a limit (HTTP 400).
     BadOperation,
     /// Memory is short at the moment (HTTP 503).
     OutOfMemory,
@@ -115,8 +115,12 @@ impl Error {
                 ErrorKind::Unsupported
             }
             Self::Damaged { .. } => ErrorKind::Undecodable,
+            Self::BadOperation { .. }
+            | Self::TooLarge {
+                what: Quantity::OutputWidth | Quantity::OutputHeight | Quantity::OutputPixels,
+                ..
+            } => ErrorKind::BadOperation,
             Self::TooLarge { .. } => ErrorKind::OverLimit,
-            Self::BadOperation { .. } => ErrorKind::BadOperation,
             Self::OutOfMemory { .. } => ErrorKind::OutOfMemory,
             Self::Encode { .. } => ErrorKind::Internal,
         }

@@ -2,7 +2,8 @@
 //! owns those, and hands in a [`Scratch`] that is reused from call to call.
 //!
 //! Three functions: [`probe()`] reads a header, [`render()`] makes a smaller (or other) picture out of one, and
-//! [`dominant_color`] says which colour it mostly is. They take bytes of strangers, so:
+//! [`dominant_color`] says which colour it mostly is. Whoever wants to see where a render's time goes takes its three
+//! steps one by one: [`decode()`], [`Decoded::transform`], [`Transformed::encode`]. They take bytes of strangers, so:
 //!
 //! - whatever can be refused is refused from the header, before memory for pixels is asked for ([`Limits`]);
 //! - no input makes them panic: a panic inside a decoder is caught and becomes [`Error::Damaged`]. This
@@ -28,6 +29,7 @@ mod encode;
 mod error;
 mod exif;
 mod format;
+mod letterbox;
 mod limits;
 mod operation;
 mod orient;
@@ -49,6 +51,6 @@ pub use limits::Limits;
 pub use operation::{Fidelity, Fit, Gravity, Operation};
 pub use orient::Orientation;
 pub use probe::{Info, InputFormat, probe};
-pub use render::{Encoded, render};
+pub use render::{Decoded, Encoded, Transformed, decode, render};
 pub use scratch::Scratch;
 pub use size::Size;

@@ -1,8 +1,15 @@
-//! What is to be made of a picture. Knows nothing of pixels.
+//! What is to be made of a picture. Knows nothing of pixels; `plan` below applies it to a size of picture.
 
-use crate::{Error, Limits, Orientation, OutputFormat, Size};
+use std::ops::RangeInclusive;
 
-/// How a picture is fitted to a box.
+use crate::{Error, Info, Limits, OutputFormat, Size, decode::USUAL_TARGET};
+
+mod plan;
+
+pub(crate) use plan::Plan;
+
+/// How a picture is fitted to a box. In a box of one side only there is nothing to fit: all but [`Fit::Inside`] then make
+/// the picture exactly that wide (or high), aspect ratio kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Fit {
     /// As large as fits into the box, aspect ratio kept, never enlarged.
@@ -50,15 +57,20 @@ pub enum Fidelity {
 }
 
 /// One render: a box, how to fit it, and how to write the result.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Operation {
-    /// The box.
-    pub size: Size,
-    /// How the picture fits it.
+    /// Width of the box; without it, height and aspect ratio decide. At least one of the two must be there.
+    pub width: Option<u32>,
+    /// Height of the box; without it, width and aspect ratio decide.
+    pub height: Option<u32>,
+    /// Pixels of the result for each of the box, along either side, for screens whose pixels are smaller than those
+    /// that a page counts in: within [`Self::DPR`].
+    pub dpr: f64,
+    /// How the picture fits the box.
     pub fit: Fit,
     /// What is written.
     pub format: OutputFormat,
-    /// 1 to 100; PNG ignores it.
+    /// Within [`Self::QUALITY`]; PNG ignores it.
     pub quality: u8,
     /// What [`Fit::Cover`] keeps.
     pub gravity: Gravity,
@@ -69,6 +81,9 @@ pub struct Operation {
 /// From this quality on, a JPEG keeps colour at full resolution: whoever asks for it wants to see every pixel.
 pub(crate) const FULL_COLOR_QUALITY: u8 = 90;
 
+/// Bytes of memory for each pixel of a result: the result before and after it is turned or letterboxed, and the file.
+const RESULT_BYTES: u64 = 16;
+
 /// How much of a picture a decoder must deliver.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Detail {
@@ -77,38 +92,46 @@ pub(crate) struct Detail {
     pub fidelity: Fidelity,
 }
 
-/// An [`Operation`] applied to one size of picture.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Plan {
-    /// How much of the picture's width and height is shown; 1.0 is all.
-    pub visible: (f64, f64),
-    /// Where the hidden rest lies: 0.0 is all to the right (below), 1.0 all to the left (above).
-    pub focus: (f64, f64),
-    /// Size that the visible part is resized to.
-    pub scaled: Size,
-    /// Size of the result; larger than `scaled` only when letterboxed.
-    pub canvas: Size,
-}
-
 impl Operation {
+    /// The qualities there are.
+    pub const QUALITY: RangeInclusive<u8> = 1..=100;
     /// Quality when nobody asks for one.
     pub const DEFAULT_QUALITY: u8 = 80;
+    /// The device pixel ratios there are: no screen shows more, and nobody would see it.
+    pub const DPR: RangeInclusive<f64> = 1.0..=4.0;
 
     /// A picture that fits into a square of `side` pixels: what a preset does.
     #[must_use]
     pub const fn inside(side: u32, format: OutputFormat) -> Self {
-        let size = Size {
+        let square = Size {
             width: side,
             height: side,
         };
+        Self::inside_box(square, format)
+    }
+
+    /// A picture that fits into a box.
+    #[must_use]
+    pub const fn inside_box(size: Size, format: OutputFormat) -> Self {
         Self {
-            size,
+            width: Some(size.width),
+            height: Some(size.height),
+            dpr: 1.0,
             fit: Fit::Inside,
             format,
             quality: Self::DEFAULT_QUALITY,
             gravity: Gravity::Center,
             fidelity: Fidelity::Full,
         }
+    }
+
+    /// About how many bytes of memory this render of a probed picture takes at its peak; admission weighs by it. The
+    /// errors are those that [`crate::render()`] would find before it decodes.
+    pub fn peak_bytes(&self, info: &Info, limits: &Limits) -> Result<u64, Error> {
+        let canvas = self.plan(info.displayed, limits)?.canvas.pixels();
+        // A result that is no larger than the picture nor than those of presets is in the header's figure already.
+        let usual = u64::from(USUAL_TARGET).pow(2).min(info.stored.pixels());
+        Ok(info.decoded_bytes + RESULT_BYTES * canvas.saturating_sub(usual))
     }
 
     /// What a decoder may leave out.
@@ -123,94 +146,25 @@ impl Operation {
         }
     }
 
-    /// What to do with a picture of the size `source`, as it is displayed.
-    pub(crate) fn plan(&self, source: Size, limits: &Limits) -> Result<Plan, Error> {
-        self.validate()?;
-        let whole = (1.0, 1.0);
-        let focus = self.gravity.focus();
-        let plan = match self.fit {
-            Fit::Inside => {
-                let longest = self.format.longest_side().min(limits.side);
-                let bound = Size {
-                    width: self.size.width.min(longest),
-                    height: self.size.height.min(longest),
-                };
-                let scaled = source.scaled(source.scale_into(bound).min(1.0), bound);
-                Plan {
-                    visible: whole,
-                    focus,
-                    scaled,
-                    canvas: scaled,
-                }
-            }
-            Fit::Contain => {
-                let scaled = source.scaled(source.scale_into(self.size), self.size);
-                Plan {
-                    visible: whole,
-                    focus,
-                    scaled,
-                    canvas: self.size,
-                }
-            }
-            Fit::Cover => Plan {
-                visible: source.covering(self.size),
-                focus,
-                scaled: self.size,
-                canvas: self.size,
-            },
-            Fit::Fill => Plan {
-                visible: whole,
-                focus,
-                scaled: self.size,
-                canvas: self.size,
-            },
-        };
-        limits.check_output(plan.canvas, self.format.longest_side())?;
-        Ok(plan)
-    }
-
     fn validate(&self) -> Result<(), Error> {
-        let bad = |field, reason: &str| {
-            Err(Error::BadOperation {
-                field,
-                reason: reason.to_owned(),
-            })
-        };
-        if self.size.width == 0 {
-            return bad("width", "must be at least 1");
+        let bad = |field, reason: String| Err(Error::BadOperation { field, reason });
+        if (self.width, self.height) == (None, None) {
+            return bad("width", "or height must be given".to_owned());
         }
-        if self.size.height == 0 {
-            return bad("height", "must be at least 1");
+        for (field, side) in [("width", self.width), ("height", self.height)] {
+            if side == Some(0) {
+                return bad(field, "must be at least 1".to_owned());
+            }
         }
-        if !(1..=100).contains(&self.quality) {
-            return bad("quality", "must be from 1 to 100");
+        if !Self::DPR.contains(&self.dpr) {
+            let (least, most) = Self::DPR.into_inner();
+            return bad("dpr", format!("must be from {least} to {most}"));
+        }
+        if !Self::QUALITY.contains(&self.quality) {
+            let (least, most) = Self::QUALITY.into_inner();
+            return bad("quality", format!("must be from {least} to {most}"));
         }
         Ok(())
-    }
-}
-
-impl Plan {
-    /// The same plan for the picture as it is stored.
-    pub(crate) fn stored(self, orientation: Orientation) -> Self {
-        let focus = orientation.stored_point(self.focus);
-        if !orientation.transposes() {
-            return Self { focus, ..self };
-        }
-        Self {
-            visible: (self.visible.1, self.visible.0),
-            focus,
-            scaled: self.scaled.transposed(),
-            canvas: self.canvas.transposed(),
-        }
-    }
-
-    /// The size that the whole picture would have, were its hidden part resized too: what a decoder that
-    /// scales must at least deliver.
-    pub(crate) fn whole(&self) -> Size {
-        Size {
-            width: (f64::from(self.scaled.width) / self.visible.0).ceil() as u32,
-            height: (f64::from(self.scaled.height) / self.visible.1).ceil() as u32,
-        }
     }
 }
 
@@ -228,128 +182,5 @@ impl Gravity {
             Self::SouthWest | Self::South | Self::SouthEast => 1.0,
         };
         (across, down)
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test may fail")]
-mod tests {
-    use super::*;
-
-    fn plan(fit: Fit, source: (u32, u32), target: (u32, u32)) -> Result<Plan, Error> {
-        let size = |(width, height)| Size { width, height };
-        let operation = Operation {
-            fit,
-            size: size(target),
-            ..Operation::inside(1, OutputFormat::Webp)
-        };
-        operation.plan(size(source), &Limits::default())
-    }
-
-    fn canvas(fit: Fit, source: (u32, u32), target: (u32, u32)) -> (u32, u32) {
-        let canvas = plan(fit, source, target).unwrap().canvas;
-        (canvas.width, canvas.height)
-    }
-
-    #[test]
-    fn inside_keeps_the_aspect_ratio_and_never_enlarges() {
-        assert_eq!(canvas(Fit::Inside, (4000, 3000), (1024, 1024)), (1024, 768));
-        assert_eq!(canvas(Fit::Inside, (3000, 4000), (1024, 1024)), (768, 1024));
-        assert_eq!(canvas(Fit::Inside, (100, 50), (1024, 1024)), (100, 50));
-        assert_eq!(
-            canvas(Fit::Inside, (16_384, 1), (200, 200)),
-            (200, 1),
-            "never less than one pixel"
-        );
-        assert_eq!(
-            canvas(Fit::Inside, (16_384, 100), (20_000, 20_000)).0,
-            16_383,
-            "the most WebP can hold"
-        );
-    }
-
-    #[test]
-    fn the_other_fits_fill_the_box_exactly() {
-        for fit in [Fit::Contain, Fit::Cover, Fit::Fill] {
-            for source in [(1, 1), (1, 500), (500, 1), (640, 480)] {
-                assert_eq!(
-                    canvas(fit, source, (300, 200)),
-                    (300, 200),
-                    "{fit:?} of {source:?}"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn cover_shows_the_middle() {
-        assert_eq!(
-            plan(Fit::Cover, (400, 100), (100, 100)).unwrap().visible,
-            (0.25, 1.0)
-        );
-        assert_eq!(
-            plan(Fit::Cover, (100, 400), (100, 100)).unwrap().visible,
-            (1.0, 0.25)
-        );
-        let whole = plan(Fit::Cover, (400, 100), (50, 50)).unwrap().whole();
-        assert_eq!(
-            whole,
-            Size {
-                width: 200,
-                height: 50
-            }
-        );
-    }
-
-    #[test]
-    fn an_output_over_a_limit_is_refused() {
-        let too_wide = plan(Fit::Fill, (10, 10), (20_000, 10)).unwrap_err();
-        assert!(
-            matches!(
-                too_wide,
-                Error::TooLarge {
-                    what: crate::Quantity::OutputWidth,
-                    ..
-                }
-            ),
-            "{too_wide}"
-        );
-        let too_big = plan(Fit::Fill, (10, 10), (10_000, 10_000)).unwrap_err();
-        assert!(
-            matches!(
-                too_big,
-                Error::TooLarge {
-                    what: crate::Quantity::OutputPixels,
-                    ..
-                }
-            ),
-            "{too_big}"
-        );
-    }
-
-    #[test]
-    fn a_senseless_operation_is_refused() {
-        assert!(matches!(
-            plan(Fit::Fill, (10, 10), (0, 10)),
-            Err(Error::BadOperation { field: "width", .. })
-        ));
-        let quality = Operation {
-            quality: 0,
-            ..Operation::inside(10, OutputFormat::Jpeg)
-        };
-        let refused = quality.plan(
-            Size {
-                width: 1,
-                height: 1,
-            },
-            &Limits::default(),
-        );
-        assert!(matches!(
-            refused,
-            Err(Error::BadOperation {
-                field: "quality",
-                ..
-            })
-        ));
     }
 }

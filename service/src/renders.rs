@@ -34,7 +34,7 @@ pub struct Inspected {
 /// Why there is no picture.
 #[derive(Debug, thiserror::Error)]
 pub enum RenderError {
-    /// The bytes are at fault. The message is made of facts of the file and may be sent to the client.
+    /// The bytes, or what is asked of them, are at fault. The message holds nothing else and may be sent to the client.
     #[error(transparent)]
     Picture(#[from] imaging::Error),
     /// The pool is busy and the wait would be, or was, too long. Worth trying again later.
@@ -81,11 +81,13 @@ impl Renderer {
         let limits = self.0.limits;
         let color = self
             .run(
-                Stage::Inspect,
-                "dominant color",
                 input_format(info.format),
                 info.decoded_bytes,
-                move |scratch| imaging::dominant_color(&source, &limits, scratch),
+                move |scratch, clock| {
+                    clock.time(Stage::Inspect, "dominant color", || {
+                        imaging::dominant_color(&source, &limits, scratch)
+                    })
+                },
             )
             .await?;
         Ok(Inspected {
@@ -94,24 +96,29 @@ impl Renderer {
         })
     }
 
-    /// Fits `source` inside the square of `preset` and encodes it.
+    /// Makes what `operation` asks for out of `source`.
     pub async fn render(
         &self,
         source: Bytes,
-        preset: Preset,
-        format: Format,
+        operation: Operation,
     ) -> Result<Encoded, RenderError> {
-        let operation = Operation::inside(preset.side(), output_format(format)?);
         let info = self.probe(source.clone()).await?;
         let limits = self.0.limits;
-        self.run(
-            Stage::Render,
-            "render",
-            format,
-            info.decoded_bytes,
-            move |scratch| imaging::render(&source, &operation, &limits, scratch),
-        )
+        let peak_bytes = operation.peak_bytes(&info, &limits)?;
+        let format = written_format(operation.format);
+        self.run(format, peak_bytes, move |scratch, clock| {
+            let decoded = clock.time(Stage::Decode, "decode", || {
+                imaging::decode(&source, &operation, &limits, scratch)
+            })?;
+            let transformed = clock.time(Stage::Transform, "transform", || decoded.transform())?;
+            clock.time(Stage::Encode, "encode", || transformed.encode())
+        })
         .await
+    }
+
+    /// The longest side that a render may have, in pixels.
+    pub fn longest_side(&self) -> u32 {
+        self.0.limits.side
     }
 
     /// Records how long a stage outside of the pool took: fetching and storing are parts of image work too.
@@ -132,11 +139,9 @@ impl Renderer {
 
     async fn run<T: Send + 'static>(
         &self,
-        kind: Stage,
-        name: &'static str,
         format: Format,
-        decoded_bytes: u64,
-        work: impl FnOnce(&mut Scratch) -> Result<T, imaging::Error> + Send + 'static,
+        peak_bytes: u64,
+        work: impl FnOnce(&mut Scratch, &Clock) -> Result<T, imaging::Error> + Send + 'static,
     ) -> Result<T, RenderError> {
         let Inner {
             pool,
@@ -145,19 +150,19 @@ impl Renderer {
             ..
         } = &*self.0;
         let began = Instant::now();
-        let permit = stage("permit wait", admission.admit(decoded_bytes)).await?;
+        let permit = stage("permit wait", admission.admit(peak_bytes)).await?;
         metrics.stages.record(Stage::Wait, format, began.elapsed());
 
         let scope = Scope::current();
-        let metrics = Arc::clone(metrics);
+        let clock = Clock {
+            metrics: Arc::clone(metrics),
+            format,
+        };
         let result = pool
             .run(move |scratch| {
-                let began = Instant::now();
-                let result = scope.enter(|| {
-                    stage_sync(name, || catch_unwind(AssertUnwindSafe(|| work(scratch))))
-                });
+                let work = AssertUnwindSafe(|| work(scratch, &clock));
+                let result = scope.enter(|| catch_unwind(work));
                 drop(permit);
-                metrics.stages.record(kind, format, began.elapsed());
                 result
             })
             .await?;
@@ -166,6 +171,29 @@ impl Renderer {
             Err(_panic) => Err(RenderError::Lost("it panicked")),
         }
     }
+}
+
+/// Times the stages of one piece of work.
+struct Clock {
+    metrics: Arc<CpuMetrics>,
+    format: Format,
+}
+
+impl Clock {
+    /// Runs `work` as this stage, with a span `name` around it.
+    fn time<T>(&self, stage: Stage, name: &'static str, work: impl FnOnce() -> T) -> T {
+        let began = Instant::now();
+        let result = stage_sync(name, work);
+        self.metrics
+            .stages
+            .record(stage, self.format, began.elapsed());
+        result
+    }
+}
+
+/// What a preset asks for.
+pub fn preset(preset: Preset, format: Format) -> Result<Operation, RenderError> {
+    Ok(Operation::inside(preset.side(), output_format(format)?))
 }
 
 /// The format of a file that can be read, as the domain names it.
@@ -178,11 +206,60 @@ pub fn input_format(format: InputFormat) -> Format {
     }
 }
 
-fn output_format(format: Format) -> Result<OutputFormat, RenderError> {
+/// The same of one that is to be written.
+pub fn output_format(format: Format) -> Result<OutputFormat, RenderError> {
     match format {
         Format::Jpeg => Ok(OutputFormat::Jpeg),
         Format::Png => Ok(OutputFormat::Png),
         Format::Webp => Ok(OutputFormat::Webp),
         Format::Gif => Err(RenderError::Unwritable(format)),
+    }
+}
+
+fn written_format(format: OutputFormat) -> Format {
+    match format {
+        OutputFormat::Jpeg => Format::Jpeg,
+        OutputFormat::Png => Format::Png,
+        OutputFormat::Webp => Format::Webp,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use observability::testing::{Scrape, service};
+
+    use super::*;
+
+    /// A PNG of 2 x 2 pixels whose data are missing: its header is fine.
+    const CUT: &[u8] =
+        b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x02\0\0\0\x02\x08\x02\0\0\0\xfd\xd4\x9a\x73\
+        \0\0\0\0IDAT\x35\xaf\x06\x1e\0\0\0\0IEND\xae\x42\x60\x82";
+
+    #[tokio::test]
+    async fn a_render_that_fails_counts_the_stage_it_failed_in_and_none_after_it() {
+        let registry = Registry::new(&service());
+        let config = RenderConfig {
+            threads: 1,
+            decoded_bytes: 1 << 20,
+            wait: Duration::from_secs(2),
+            queue: 8,
+        };
+        let renderer = Renderer::new(&config, &registry).expect("threads");
+        let operation = preset(Preset::Thumb, Format::Jpeg).expect("a format that is written");
+        let result = renderer.render(Bytes::from_static(CUT), operation).await;
+        assert!(
+            matches!(&result, Err(RenderError::Picture(error)) if error.kind() == imaging::ErrorKind::Undecodable),
+            "{result:?}"
+        );
+        let scrape = Scrape::parse(&registry.render());
+        let count = |stage| {
+            let name = "chitram_image_stage_duration_seconds_count";
+            scrape.value(name, &[("stage", stage), ("format", "jpeg")])
+        };
+        let counts = ["wait", "decode", "transform", "encode"].map(count);
+        assert_eq!(counts, [1.0, 1.0, 0.0, 0.0].map(Some));
+        assert_eq!(scrape.value("chitram_cpu_permits_in_use", &[]), Some(0.0));
     }
 }

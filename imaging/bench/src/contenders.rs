@@ -18,8 +18,7 @@ pub(crate) struct Ours {
 impl Ours {
     /// From file to file.
     pub(crate) fn render(&mut self, input: &[u8], task: &Task) -> Result<Vec<u8>> {
-        let mut operation = Operation::inside(task.size.width, task.output);
-        operation.size = task.size;
+        let mut operation = Operation::inside_box(task.size, task.output);
         operation.fit = Fit::Fill;
         operation.quality = QUALITY;
         operation.fidelity = task.fidelity;

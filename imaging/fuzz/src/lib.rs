@@ -22,11 +22,8 @@ const LIMITS: Limits = Limits {
 };
 /// What an error and a parser's vectors take.
 const HEADER_BYTES: u64 = 64 << 10;
-/// What a render takes besides what the header announced: the libraries' own buffers, the encoder, a profile and its
-/// tables.
+/// What a render takes besides what it announced: the libraries' own buffers, the encoder, a profile and its tables.
 const RENDER_BYTES: u64 = 8 << 20;
-/// Most bytes for each pixel of the result, of all pictures and buffers on the way to it.
-const BYTES_PER_PIXEL: u64 = 16;
 
 /// Bytes before the file that choose the operation.
 const CHOICES: usize = 6;
@@ -55,12 +52,11 @@ pub fn render(data: &[u8], format: InputFormat) -> Corpus {
     let (rendered, peak) =
         memory::peak(|| imaging::render(file, &operation, &LIMITS, &mut Scratch::new()));
 
-    let announced = probed.as_ref().map_or(0, |info| info.decoded_bytes);
-    let written = match &rendered {
-        Ok(encoded) => encoded.size.pixels(),
-        Err(_) => operation.size.pixels().min(LIMITS.pixels),
-    };
-    let allowed = announced + BYTES_PER_PIXEL * written + RENDER_BYTES;
+    // What is refused before it is decoded takes nothing to speak of.
+    let announced = probed.as_ref().map_or(0, |info| {
+        operation.peak_bytes(info, &LIMITS).unwrap_or_default()
+    });
+    let allowed = announced + RENDER_BYTES;
     assert!(
         peak <= allowed,
         "{operation:?} took {peak} bytes, not {allowed}"
@@ -87,11 +83,11 @@ fn operation([width, height, fit, format, quality, rest]: [u8; CHOICES]) -> Oper
     let fits = [Fit::Inside, Fit::Cover, Fit::Contain, Fit::Fill];
     let gravities = [Gravity::Center, Gravity::North, Gravity::SouthEast];
     let format = formats[usize::from(format) % formats.len()];
-    let mut operation = Operation::inside(1, format);
-    operation.size = Size {
+    let size = Size {
         width: side(width),
         height: side(height),
     };
+    let mut operation = Operation::inside_box(size, format);
     operation.fit = fits[usize::from(fit) % fits.len()];
     operation.quality = quality % 100 + 1;
     operation.fidelity = if rest & 1 == 1 {
@@ -100,5 +96,12 @@ fn operation([width, height, fit, format, quality, rest]: [u8; CHOICES]) -> Oper
         Fidelity::Full
     };
     operation.gravity = gravities[usize::from(rest >> 1) % gravities.len()];
+    match rest >> 5 {
+        4 => operation.dpr = 1.5,
+        5 => operation.dpr = 2.0,
+        6 => operation.width = None,
+        7 => operation.height = None,
+        _ => {}
+    }
     operation
 }

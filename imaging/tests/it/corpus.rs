@@ -62,8 +62,8 @@ pub(crate) fn cases() -> Vec<Case> {
 /// Sizes and formats that take every way through a decoder: full, a little smaller, much smaller, a part.
 fn operations() -> [Operation; 4] {
     let inside = |side, format| Operation::inside(side, format);
-    let mut cover = inside(1, OutputFormat::Webp);
-    (cover.size, cover.fit) = (size(40, 9), Fit::Cover);
+    let mut cover = Operation::inside_box(size(40, 9), OutputFormat::Webp);
+    cover.fit = Fit::Cover;
     [
         inside(LIMITS.side, OutputFormat::Png),
         inside(20, OutputFormat::Jpeg),

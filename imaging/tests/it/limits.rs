@@ -1,6 +1,6 @@
 //! What is over a limit is refused by name, before memory is taken for it; what is within keeps to it.
 
-use imaging::{Error, Limits, Operation, OutputFormat, Quantity, Scratch, probe, render};
+use imaging::{Error, Fit, Limits, Operation, OutputFormat, Quantity, Scratch, probe, render};
 use jpeg_encoder::{ColorType as JpegColor, SamplingFactor};
 
 use crate::{
@@ -296,4 +296,37 @@ fn widely_sampled(gray: &[u8]) -> Vec<u8> {
         .position(|pair| pair == [0xff, 0xc2])
         .unwrap();
     patched(gray, frame + 11, &[0x44])
+}
+
+#[test]
+fn a_result_larger_than_its_picture_keeps_to_the_memory_it_announced() {
+    let small = size(300, 200);
+    let files = [
+        jpeg(small, photo),
+        png(small, |x, y| [x as u8, y as u8, 9, (x ^ y) as u8]),
+        gif(small, &[((0, 0), small, photo)]),
+    ];
+    for bytes in files {
+        let info = probe(&bytes, &Limits::default()).unwrap();
+        for format in [OutputFormat::Jpeg, OutputFormat::Png, OutputFormat::Webp] {
+            for fit in [Fit::Contain, Fit::Cover, Fit::Fill] {
+                let operation = Operation {
+                    fit,
+                    dpr: 2.0,
+                    quality: 100,
+                    ..Operation::inside_box(size(750, 250), format)
+                };
+                let announced = operation.peak_bytes(&info, &Limits::default()).unwrap();
+                let (result, peak) = peak(|| {
+                    render(&bytes, &operation, &Limits::default(), &mut Scratch::new()).map(|_| ())
+                });
+                assert_eq!(result, Ok(()), "{operation:?}");
+                assert!(
+                    peak <= announced,
+                    "{operation:?} of a {} took {peak} bytes, not {announced}",
+                    info.format
+                );
+            }
+        }
+    }
 }

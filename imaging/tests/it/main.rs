@@ -16,5 +16,6 @@ mod make;
 mod malformed;
 mod memory;
 mod orientation;
+mod properties;
 mod shapes;
 mod sizes;

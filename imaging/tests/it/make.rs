@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-use imaging::{Encoded, Fit, Limits, Operation, OutputFormat, Scratch, Size, probe, render};
+use imaging::{Encoded, Limits, Operation, OutputFormat, Scratch, Size, probe, render};
 use jpeg_encoder::{ColorType as JpegColor, Encoder as JpegEncoder, SamplingFactor};
 
 /// Colour of a pixel, as a function of where it is.
@@ -264,11 +264,7 @@ pub(crate) fn gif(screen: Size, frames: &[((u16, u16), Size, Paint)]) -> Vec<u8>
 
 /// A picture in the format's own size.
 pub(crate) fn same_size(size: Size, format: OutputFormat) -> Operation {
-    Operation {
-        size,
-        fit: Fit::Inside,
-        ..Operation::inside(1, format)
-    }
+    Operation::inside_box(size, format)
 }
 
 /// Pixels to look at.

@@ -34,7 +34,7 @@ const DISPLAYED: [[[u8; 4]; 4]; 8] = [
     [GREEN, GRAY, RED, BLUE],
 ];
 
-fn exif(orientation: Orientation) -> Vec<u8> {
+pub(crate) fn exif(orientation: Orientation) -> Vec<u8> {
     let mut tiff = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0".to_vec();
     tiff.extend([orientation.exif(), 0, 0, 0, 0, 0, 0, 0]);
     tiff
@@ -107,7 +107,8 @@ fn all_eight_orientations_are_applied_in_every_format() {
             );
             for fit in [Fit::Inside, Fit::Cover, Fit::Fill] {
                 let operation = Operation {
-                    size: size(40, 36),
+                    width: Some(40),
+                    height: Some(36),
                     fit,
                     ..inside
                 };

@@ -30,11 +30,9 @@ fn check(bytes: &[u8], source: Size, scratch: &mut Scratch) {
         for fit in [Fit::Inside, Fit::Contain, Fit::Cover, Fit::Fill] {
             for format in [OutputFormat::Jpeg, OutputFormat::Png, OutputFormat::Webp] {
                 let operation = Operation {
-                    size: target,
                     fit,
-                    format,
                     quality: 70,
-                    ..Operation::inside(1, format)
+                    ..Operation::inside_box(target, format)
                 };
                 let what = format!("{source:?} {operation:?}");
                 match render(bytes, &operation, &Limits::default(), scratch) {
@@ -108,9 +106,8 @@ fn the_smallest_and_longest_of_the_other_formats_are_resized_too() {
 fn contain_centers_the_picture_between_transparent_bars() {
     let bytes = png(size(100, 50), |_, _| [10, 200, 30, 255]);
     let operation = Operation {
-        size: size(80, 80),
         fit: Fit::Contain,
-        ..Operation::inside(1, OutputFormat::Png)
+        ..Operation::inside(80, OutputFormat::Png)
     };
     let pixels = Pixels::of(&rendered(&bytes, &operation));
     assert_eq!([pixels.at(40, 10)[3], pixels.at(40, 70)[3]], [0, 0]);
@@ -138,9 +135,8 @@ fn cover_shows_the_middle_of_the_picture() {
         }
     });
     let operation = Operation {
-        size: size(50, 50),
         fit: Fit::Cover,
-        ..Operation::inside(1, OutputFormat::Png)
+        ..Operation::inside(50, OutputFormat::Png)
     };
     let pixels = Pixels::of(&rendered(&bytes, &operation));
     assert!(
@@ -159,9 +155,8 @@ fn a_tall_picture_made_wide_takes_no_more_memory_than_the_larger_of_the_two() {
     let bytes = png_with(source, png::ColorType::Grayscale, &pixels, |_| {});
     for target in [size(16_000, 100), size(100, 100), size(16_000, 300)] {
         let operation = Operation {
-            size: target,
             fit: Fit::Fill,
-            ..Operation::inside(1, OutputFormat::Png)
+            ..Operation::inside_box(target, OutputFormat::Png)
         };
         let (encoded, peak) = crate::memory::peak(|| rendered(&bytes, &operation));
         assert_eq!(encoded.size, target);

@@ -26,6 +26,8 @@ use crate::store::StoreError;
 pub enum Problem {
     /// A parameter can't be used.
     BadParameter(String),
+    /// Parameters can't be used, for these reasons. Not empty.
+    BadParameters(Vec<BadParameter>),
     /// The body is not what its headers say.
     BadBody(String),
     /// There is no such thing.
@@ -64,6 +66,25 @@ pub enum Problem {
     Internal(String),
 }
 
+/// What is wrong with one parameter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BadParameter {
+    /// Its name in the query.
+    pub parameter: &'static str,
+    /// A sentence that begins with its name.
+    pub detail: String,
+}
+
+impl BadParameter {
+    /// `rest` continues a sentence that begins with the name.
+    pub fn new(parameter: &'static str, rest: impl std::fmt::Display) -> Self {
+        Self {
+            parameter,
+            detail: format!("{parameter} {rest}"),
+        }
+    }
+}
+
 /// The document.
 #[derive(Serialize)]
 struct Document<'a> {
@@ -71,6 +92,8 @@ struct Document<'a> {
     title: &'static str,
     status: u16,
     detail: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [BadParameter],
     trace_id: Option<&'a str>,
 }
 
@@ -79,7 +102,9 @@ impl Problem {
     fn kind(&self) -> (StatusCode, &'static str, &'static str) {
         use StatusCode as S;
         match self {
-            Self::BadParameter(_) => (S::BAD_REQUEST, "bad-parameter", "A parameter can't be used"),
+            Self::BadParameter(_) | Self::BadParameters(_) => {
+                (S::BAD_REQUEST, "bad-parameter", "A parameter can't be used")
+            }
             Self::BadBody(_) => (S::BAD_REQUEST, "bad-body", "The body can't be read"),
             Self::NotFound(_) => (S::NOT_FOUND, "not-found", "Not found"),
             Self::MethodNotAllowed => (
@@ -151,6 +176,10 @@ impl Problem {
             | Self::UnsupportedMediaType(detail)
             | Self::Undecodable(detail)
             | Self::OverLimit(detail) => detail.clone(),
+            Self::BadParameters(errors) => {
+                let details: Vec<_> = errors.iter().map(|error| error.detail.as_str()).collect();
+                details.join("; ")
+            }
             Self::MethodNotAllowed => "the Allow header names the methods of this path".to_owned(),
             Self::BodyStalled => "the body paused for too long; send it again".to_owned(),
             Self::TooLarge { limit } => format!("an upload may have at most {limit} bytes"),
@@ -210,6 +239,10 @@ impl Problem {
             title,
             status: status.as_u16(),
             detail: &self.detail(),
+            errors: match self {
+                Self::BadParameters(errors) => errors,
+                _ => &[],
+            },
             trace_id,
         };
         // Texts and numbers always serialise.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::{Handlers, JobError};
 use crate::{
     domain::{Image, ImageId, Preset, Variant},
+    renders,
     store::Key,
     telemetry::Stage,
 };
@@ -46,7 +47,7 @@ impl Handlers {
         for (preset, format) in missing {
             let encoded = self
                 .renderer
-                .render(original.clone(), preset, format)
+                .render(original.clone(), renders::preset(preset, format)?)
                 .await?;
             let variant = Variant {
                 preset,

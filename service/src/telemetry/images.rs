@@ -46,18 +46,24 @@ pub enum Stage {
     Fetch,
     /// Finding the dominant colour of an upload.
     Inspect,
-    /// Decoding, resizing and encoding.
-    Render,
+    /// Decoding as much of a picture as its render needs.
+    Decode,
+    /// Resizing it, with its colours and orientation.
+    Transform,
+    /// Writing the result.
+    Encode,
     /// Putting the result into the store.
     Store,
 }
 
 impl Stage {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 7] = [
         Self::Wait,
         Self::Fetch,
         Self::Inspect,
-        Self::Render,
+        Self::Decode,
+        Self::Transform,
+        Self::Encode,
         Self::Store,
     ];
 
@@ -66,7 +72,9 @@ impl Stage {
             Self::Wait => "wait",
             Self::Fetch => "fetch",
             Self::Inspect => "inspect",
-            Self::Render => "render",
+            Self::Decode => "decode",
+            Self::Transform => "transform",
+            Self::Encode => "encode",
             Self::Store => "store",
         }
     }

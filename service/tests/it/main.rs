@@ -16,6 +16,7 @@ mod process;
 mod race;
 mod render;
 mod signals;
+mod sizes;
 mod sockets;
 mod store;
 mod support;

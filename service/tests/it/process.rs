@@ -347,6 +347,16 @@ async fn a_trace_arrives_whole_and_its_log_line_names_it() {
         );
     }
 
+    let job = spans
+        .iter()
+        .find(|span| span["operationName"] == "process variants");
+    let job = &job.expect("just seen")["spanID"];
+    for name in ["decode", "transform", "encode"] {
+        let steps = spans.iter().filter(|span| span["operationName"] == name);
+        let parents: Vec<_> = steps.map(|span| &span["references"][0]["spanID"]).collect();
+        assert_eq!(parents, [job; 3], "{name}, once for each stored preset");
+    }
+
     let (code, said) = child.end("TERM");
     assert_eq!(code, Some(0));
     let lines = parse_lines(&said);

@@ -1,5 +1,7 @@
 //! Spans, log lines and metrics of requests, read as their readers would.
 
+use std::collections::BTreeSet;
+
 use observability::testing::{Capture, SpanRecord, capture};
 use service::app::Role;
 
@@ -98,14 +100,17 @@ async fn a_render_shows_where_its_time_went() {
     assert_eq!(answer.status, 200);
 
     let trace = Trace::of(&telemetry, &answer).await;
-    for stage in ["validate", "permit wait", "probe", "render"] {
+    let steps = ["decode", "transform", "encode"];
+    for stage in ["validate", "permit wait", "probe"].iter().chain(&steps) {
         trace.assert_step(stage, "internal");
     }
+    let ended = steps.map(|step| trace.spans.iter().position(|span| span.name == step));
+    assert!(ended.is_sorted(), "one after the other");
     for call in ["SELECT images", "GetObject"] {
         trace.assert_step(call, "client");
     }
     let count = "chitram_image_stage_duration_seconds_count";
-    for stage in ["fetch", "render"] {
+    for stage in ["fetch", "decode", "transform", "encode"] {
         assert_eq!(
             service
                 .count(count, &[("stage", stage), ("format", "jpeg")])
@@ -114,6 +119,22 @@ async fn a_render_shows_where_its_time_went() {
             "{stage}"
         );
     }
+    let metrics = service.metrics().await;
+    let stages: BTreeSet<_> = metrics
+        .series(count)
+        .iter()
+        .map(|series| series.labels["stage"].clone())
+        .collect();
+    let known = [
+        "decode",
+        "encode",
+        "fetch",
+        "inspect",
+        "store",
+        "transform",
+        "wait",
+    ];
+    assert_eq!(stages, known.map(str::to_owned).into());
     assert!(service.count(count, &[("stage", "wait")]).await >= 2);
     assert_eq!(service.count("chitram_cpu_permits_limit", &[]).await, 2);
     for gauge in [

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::Api;
 use super::super::parameters::Parameters;
-use super::super::problem::Problem;
+use super::super::problem::{BadParameter, Problem};
 use super::Document;
 use crate::domain::{Owner, PageRequest};
 
@@ -42,9 +42,10 @@ pub(super) async fn list(
 fn validate(query: Query) -> Result<PageRequest, Problem> {
     let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
     if !(1..=MAX_LIMIT).contains(&limit) {
-        return Err(Problem::BadParameter(format!(
-            "limit must be from 1 to {MAX_LIMIT}, not {limit}"
-        )));
+        let rest = format_args!("must be from 1 to {MAX_LIMIT}, not {limit}");
+        return Err(Problem::BadParameters(vec![BadParameter::new(
+            "limit", rest,
+        )]));
     }
     Ok(PageRequest {
         owner: Owner::default(),

@@ -1,4 +1,9 @@
-//! `GET /v1/images/{id}/render`: a preset of the picture, stored or made now.
+//! `GET /v1/images/{id}/render`: a preset of the picture, stored or made now, or a render of any size, made now.
+//!
+//! Whoever may read a picture may ask for any size of it. That is work for whoever pays for the CPU, and bounded only by
+//! the pool's admission: it may stay open only while the service listens on loopback (see `config`).
+
+mod query;
 
 use std::time::Instant;
 
@@ -8,30 +13,17 @@ use axum::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, VARY};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use observability::scope::stage_sync;
-use serde::Deserialize;
 
+use self::query::{Query, Shape};
 use super::super::Api;
 use super::super::conditional::EntityTag;
 use super::super::parameters::{Id, Parameters};
 use super::super::problem::Problem;
 use super::find;
 use crate::domain::{Format, Image, ImageId, Preset};
+use crate::renders;
 use crate::store::{Key, StoreError};
 use crate::telemetry::{RenderSource, Stage};
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Query {
-    preset: String,
-    format: Option<String>,
-}
-
-/// The format that is asked for.
-enum Wanted {
-    /// The best one that the client accepts.
-    Auto,
-    This(Format),
-}
 
 /// A picture on its way out.
 struct Picture {
@@ -47,19 +39,22 @@ pub(super) async fn render(
     request: HeaderMap,
 ) -> Result<Response, Problem> {
     let began = Instant::now();
-    let (preset, wanted) = stage_sync("validate", || validate(&query))?;
+    let longest_side = api.renderer.longest_side();
+    let wanted = stage_sync("validate", || query.parse(longest_side))?;
     let image = find(&api, id).await?;
-    let format = match wanted {
-        Wanted::This(format) => format,
-        Wanted::Auto => negotiate(&request, &image),
-    };
-    let tag = EntityTag::new(format_args!("{}-{preset}.{format}", image.blob.hash));
+    let shape = wanted.shape;
+    let format = wanted.format.unwrap_or_else(|| negotiate(&request, &image));
+    let tag = EntityTag::new(format_args!("{}-{shape}.{format}", image.blob.hash));
     let mut response = if tag.is_known(&request) {
         tag.not_modified()
     } else {
-        let picture = match stored(&api, &image, preset, format).await? {
+        let stored = match shape {
+            Shape::Preset(preset) => stored(&api, &image, preset, format).await?,
+            Shape::Custom(_) => None,
+        };
+        let picture = match stored {
             Some(picture) => picture,
-            None => rendered(&api, &image, preset, format).await?,
+            None => rendered(&api, &image, shape, format).await?,
         };
         api.metrics
             .rendered(picture.source, format, began.elapsed());
@@ -73,25 +68,12 @@ pub(super) async fn render(
         headers.insert(CONTENT_LENGTH, HeaderValue::from(picture.bytes));
         response
     };
-    if let Wanted::Auto = wanted {
+    if wanted.format.is_none() {
         response
             .headers_mut()
             .insert(VARY, HeaderValue::from_static("accept"));
     }
     Ok(response)
-}
-
-fn validate(query: &Query) -> Result<(Preset, Wanted), Problem> {
-    let wanted = match query.format.as_deref() {
-        None | Some("auto") => Wanted::Auto,
-        Some("gif") => {
-            return Err(Problem::BadParameter(
-                "format=gif can't be written".to_owned(),
-            ));
-        }
-        Some(format) => Wanted::This(format.parse()?),
-    };
-    Ok((query.preset.parse()?, wanted))
 }
 
 /// WebP for who accepts it by name (`*/*` is sent by clients that do not know it); else what keeps transparency.
@@ -152,9 +134,13 @@ async fn stored(
 async fn rendered(
     api: &Api,
     image: &Image,
-    preset: Preset,
+    shape: Shape,
     format: Format,
 ) -> Result<Picture, Problem> {
+    let operation = match shape {
+        Shape::Preset(preset) => renders::preset(preset, format)?,
+        Shape::Custom(custom) => custom.operation(renders::output_format(format)?),
+    };
     let _room = api.originals.room(image.bytes).await?;
     let began = Instant::now();
     let original = api
@@ -164,7 +150,7 @@ async fn rendered(
         .bytes()
         .await?;
     api.renderer.record(Stage::Fetch, format, began);
-    let encoded = api.renderer.render(original, preset, format).await?;
+    let encoded = api.renderer.render(original, operation).await?;
     Ok(Picture {
         source: RenderSource::Rendered,
         bytes: encoded.bytes.len() as u64,
