@@ -89,8 +89,18 @@ const RESULT_BYTES: u64 = 16;
 pub(crate) struct Detail {
     /// Whether the result has colour at half the resolution only.
     pub halves_color: bool,
+    /// Samples for each pixel of the result, each way, at least: with fewer, what is missing of the frequencies that were
+    /// left out becomes visible.
+    pub oversampling: f64,
     pub fidelity: Fidelity,
 }
+
+/// What is enough for every result. Found by a sweep of factors over photographs.
+const OVERSAMPLING: f64 = 1.5;
+/// What is enough for a JPEG of at most [`USUAL_QUALITY`]: it takes half a point of SSIMULACRA2, and a tenth of the time.
+const USUAL_OVERSAMPLING: f64 = 1.25;
+/// Up to this quality nobody asks for the last detail.
+const USUAL_QUALITY: u8 = 85;
 
 impl Operation {
     /// The qualities there are.
@@ -141,6 +151,10 @@ impl Operation {
                 OutputFormat::Jpeg => self.quality < FULL_COLOR_QUALITY,
                 OutputFormat::Png => false,
                 OutputFormat::Webp => true,
+            },
+            oversampling: match self.format {
+                OutputFormat::Jpeg if self.quality <= USUAL_QUALITY => USUAL_OVERSAMPLING,
+                _ => OVERSAMPLING,
             },
             fidelity: self.fidelity,
         }

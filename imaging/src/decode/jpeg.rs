@@ -35,10 +35,6 @@ mod upsample;
 use header::{Frame, Header};
 use upsample::Upsampled;
 
-/// Samples for each pixel of the result, each way, at least: with fewer, what is missing of the frequencies that were left
-/// out becomes visible. Found by a sweep of factors over photographs.
-const OVERSAMPLING: f64 = 1.5;
-
 pub(super) fn probe(bytes: &[u8], limits: &Limits) -> Result<Info, Error> {
     let Header {
         frame,
@@ -116,7 +112,7 @@ fn samples_a_block(header: &Header, target: Size, detail: Detail) -> [usize; 4] 
         let share = if is_subsampled(index) { 0.5 } else { 1.0 };
         let samples = frame.samples(component);
         let wanted = |samples: usize, target: u32| {
-            let wanted = share * f64::from(target) * OVERSAMPLING;
+            let wanted = share * f64::from(target) * detail.oversampling;
             (8.0 * wanted / samples as f64).ceil() as usize
         };
         let means_suffice =

@@ -51,6 +51,9 @@ pub(crate) fn decode(
 }
 
 /// Decodes one lossy picture of the size `stored` into luma and the two colours, whose sides are half as long, rounded up.
+///
+/// For pictures that are made much smaller: the edges of blocks are not smoothed. Nobody would see them, and nothing is predicted
+/// from smoothed samples.
 pub(crate) fn decode_channels(
     data: &[u8],
     stored: Size,
@@ -62,6 +65,7 @@ pub(crate) fn decode_channels(
         return Err(WRONG_SIZE);
     }
     let mut config = prepared(data, stored)?;
+    config.options.bypass_filtering = 1;
     config.output.colorspace = sys::WEBP_CSP_MODE::MODE_YUV;
     config.output.u.YUVA = sys::WebPYUVABuffer {
         y: luma.as_mut_ptr(),
