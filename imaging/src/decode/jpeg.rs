@@ -5,7 +5,7 @@
 //!
 //! | file | concern |
 //! |---|---|
-//! | `markers`, `header`, `tables` | segments: what the file says of itself, and what scans are read with |
+//! | `markers`, `header`, `tables`, `standard` | segments: what the file says of itself, and what scans are read with |
 //! | `bits`, `huffman`, `restarts` | coded data: stuffing, codes, and finding one's place again |
 //! | `sequential`, `progressive` | scans: which coefficients come when |
 //! | `channel`, `inverse`, `upsample` | from coefficients to samples, to rows of a picture |
@@ -29,6 +29,7 @@ mod markers;
 mod progressive;
 mod restarts;
 mod sequential;
+mod standard;
 mod tables;
 mod upsample;
 

@@ -285,7 +285,9 @@ def cases():
     yield "quantisation-table-9", with_tables(segment(DQT, b"\x09" + bytes(64)) + TABLES), "undecodable@"
     yield "length-0-of-a-table", with_tables(segment(DQT, b"", 0) + TABLES), "ok"
     yield "length-past-the-end", head + segment(APP0, b"JFIF", 65535), "undecodable@"
-    yield "huffman-table-missing", with_tables(quantisation()), "undecodable@", "Huffman"
+    # Tables 0 and 1 are the standard's where none are defined (K.3.3); there is no standard for 2.
+    yield "huffman-tables-of-the-standard", with_tables(quantisation()), "ok"
+    yield "huffman-table-missing", START + TABLES + frame(32, 24) + scan(tables=0x22) + baseline_data(12) + END, "undecodable@", "Huffman"
     yield "huffman-table-9", with_tables(TABLES + segment(DHT, b"\x09" + bytes(16))), "undecodable@"
     yield "huffman-codes-too-many", with_tables(TABLES + segment(DHT, bytes([0, 3] + [0] * 15 + [1, 2, 3]))), "undecodable@"
     yield "huffman-symbols-too-many", with_tables(TABLES + segment(DHT, bytes([0] + [0] * 14 + [255, 255] + [1] * 510))), "undecodable@"

@@ -261,6 +261,29 @@ fn inks_show_what_libjpeg_shows() {
 }
 
 #[test]
+fn a_frame_of_motion_jpeg_is_shown_though_it_has_no_huffman_tables() {
+    if !require() {
+        return;
+    }
+    let whole = cjpeg(&["-sample", "2x2"], size(120, 90), scene);
+    let mut frame = Vec::new();
+    let mut rest = &whole[..];
+    // The start marker, then segments up to the coded data.
+    frame.extend_from_slice(&rest[..2]);
+    rest = &rest[2..];
+    while rest[1] != 0xda {
+        let length = 2 + usize::from(u16::from_be_bytes([rest[2], rest[3]]));
+        if rest[1] != 0xc4 {
+            frame.extend_from_slice(&rest[..length]);
+        }
+        rest = &rest[length..];
+    }
+    frame.extend_from_slice(rest);
+    assert!(frame.len() + 400 < whole.len());
+    assert_none(check_full("without tables", &frame, UPSAMPLED));
+}
+
+#[test]
 fn arithmetic_coding_is_refused_by_name() {
     if !require() {
         return;

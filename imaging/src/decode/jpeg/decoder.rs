@@ -237,6 +237,7 @@ impl Decoder<'_, '_> {
 
     fn sequential(&mut self, scan: &Scan, coded: Coded, across: usize) -> Result<Outcome, Error> {
         for part in &scan.parts {
+            self.tables.assume_standard(part.dc, part.ac);
             let channel = &self.channels[part.component];
             let is_worth_it = channel.n < 8 && channel.blocks.0 * channel.blocks.1 > MANY_BLOCKS;
             if let Some(Some(table)) = self.tables.ac.get_mut(part.ac)

@@ -1,6 +1,6 @@
 //! The tables that segments define and scans use: quantisation (T.81 B.2.4.1), Huffman (B.2.4.2), restarts (B.2.4.4).
 
-use super::{damaged, huffman::Table, markers::Segment};
+use super::{damaged, huffman::Table, markers::Segment, standard};
 use crate::{Error, bytes::be_u16};
 
 /// One step for each coefficient, in zigzag order.
@@ -71,6 +71,20 @@ impl Tables {
             rest = tail;
         }
         Ok(())
+    }
+
+    /// Fills in the standard's examples for the tables that a scan uses and that no segment has defined.
+    pub(super) fn assume_standard(&mut self, dc: usize, ac: usize) {
+        for (slots, number, examples) in [
+            (&mut self.dc, dc, &standard::DC),
+            (&mut self.ac, ac, &standard::AC),
+        ] {
+            if let (Some(slot @ None), Some((counts, values))) =
+                (slots.get_mut(number), examples.get(number))
+            {
+                *slot = Table::new(counts, values);
+            }
+        }
     }
 
     /// Takes a DRI segment.
