@@ -2,7 +2,13 @@
 //!
 //! Knows rows of bytes and nothing of colours. Loops are written so that the compiler makes vector instructions of them.
 
-use crate::{Size, bytes::round_to_byte, weights::Weights};
+use wide::{i16x8, i16x16, i32x8, u8x16};
+
+use crate::{
+    Size,
+    bytes::round_to_byte,
+    weights::{FIXED_BITS, Weights},
+};
 
 /// Rows of bytes, with anything behind each of them.
 #[derive(Clone, Copy)]
@@ -24,33 +30,71 @@ impl<'a> Rows<'a> {
     }
 }
 
+/// Bytes that are filtered downwards at a time.
+const ACROSS: usize = 16;
+
 /// Filters downwards: each row of `target` is a weighted sum of rows of `source`.
+///
+/// In fixed point: two rows are multiplied and added by one instruction, twice as fast as in floating point.
 pub(crate) fn columns(source: Rows, target: &mut [u8], weights: &Weights) {
-    let mut sums = vec![0.0f32; source.length];
+    let mut sums = vec![[i32x8::ZERO; 2]; source.length.div_ceil(ACROSS)];
     for (y, target) in target.chunks_exact_mut(source.length).enumerate() {
-        let (mut row, taps) = weights.of(y);
-        sums.fill(0.0);
+        let (mut row, taps) = weights.fixed(y);
+        sums.fill([i32x8::splat(1 << (FIXED_BITS - 1)); 2]);
         // Four rows at a time: the sums are read and written once for all of them.
         let (quads, rest) = taps.as_chunks::<4>();
         for quad in quads {
-            let [a, b, c, d] = [0, 1, 2, 3].map(|i| source.row(row + i));
-            for ((((sum, a), b), c), d) in sums.iter_mut().zip(a).zip(b).zip(c).zip(d) {
-                *sum += quad[0] * f32::from(*a)
-                    + quad[1] * f32::from(*b)
-                    + quad[2] * f32::from(*c)
-                    + quad[3] * f32::from(*d);
-            }
+            add(&mut sums, [0, 1, 2, 3].map(|i| source.row(row + i)), *quad);
             row += 4;
         }
         for weight in rest {
-            for (sum, value) in sums.iter_mut().zip(source.row(row)) {
-                *sum += weight * f32::from(*value);
-            }
+            add(&mut sums, [source.row(row), source.row(row)], [*weight, 0]);
             row += 1;
         }
-        for (value, sum) in target.iter_mut().zip(&sums) {
-            *value = round_to_byte(*sum);
+        for (values, [low, high]) in target.chunks_mut(ACROSS).zip(&sums) {
+            let [low, high] =
+                [low, high].map(|sums| i16x8::from_i32x8_saturate(*sums >> FIXED_BITS));
+            let rounded = u8x16::narrow_i16x8(low, high).to_array();
+            values.copy_from_slice(&rounded[..values.len()]);
         }
+    }
+}
+
+/// Adds an even number of rows, each times its weight.
+#[inline(always)]
+fn add<const R: usize>(sums: &mut [[i32x8; 2]], rows: [&[u8]; R], weights: [i16; R]) {
+    let pairs: [i16x16; R] = std::array::from_fn(|pair| {
+        let [even, odd] = [0, 1].map(|row| weights[(2 * pair + row) % R]);
+        i16x16::new(std::array::from_fn(
+            |at| if at % 2 == 0 { even } else { odd },
+        ))
+    });
+    let whole = rows.map(|row| row.as_chunks::<ACROSS>().0);
+    let (inside, edge) = sums.split_at_mut(whole[0].len());
+    for (x, sums) in inside.iter_mut().enumerate() {
+        accumulate(sums, whole.map(|row| row[x]), &pairs);
+    }
+    if let [sums] = edge {
+        let rows = rows.map(|row| {
+            let mut padded = [0; ACROSS];
+            let rest = row.as_chunks::<ACROSS>().1;
+            padded[..rest.len()].copy_from_slice(rest);
+            padded
+        });
+        accumulate(sums, rows, &pairs);
+    }
+}
+
+#[inline(always)]
+fn accumulate<const R: usize>(
+    [low, high]: &mut [i32x8; 2],
+    rows: [[u8; ACROSS]; R],
+    weights: &[i16x16; R],
+) {
+    for pair in 0..R / 2 {
+        let [a, b] = [0, 1].map(|row| u8x16::new(rows[2 * pair + row]));
+        *low += i16x16::from(u8x16::unpack_low(a, b)).dot(weights[pair]);
+        *high += i16x16::from(u8x16::unpack_high(a, b)).dot(weights[pair]);
     }
 }
 

@@ -39,7 +39,12 @@ pub(crate) struct Weights {
     /// Begin in the source, and begin and end in `values`.
     ranges: Vec<(usize, usize, usize)>,
     values: Vec<f32>,
+    /// The same in units of one over two to the power of [`FIXED_BITS`].
+    fixed: Vec<i16>,
 }
+
+/// A weight is between -1 and 2, so that 14 bits behind the point are as many as 16 have room for.
+pub(crate) const FIXED_BITS: i32 = 14;
 
 impl Weights {
     /// Lanczos3 from `span` of a source that is `side` long to `target` pixels. When enlarging, the kernel interpolates;
@@ -53,6 +58,7 @@ impl Weights {
         let mut weights = Self {
             ranges: Vec::with_capacity(target as usize),
             values: Vec::new(),
+            fixed: Vec::new(),
         };
         for x in 0..target {
             let centre = span.begin + (f64::from(x) + 0.5) * scale;
@@ -80,6 +86,7 @@ impl Weights {
                 taps[0] = 1.0;
             }
             weights.ranges.push((first, begin, weights.values.len()));
+            weights.fixed.extend(to_fixed(&weights.values[begin..]));
         }
         weights
     }
@@ -89,11 +96,29 @@ impl Weights {
         self.ranges.len()
     }
 
+    /// The same in fixed point.
+    pub(crate) fn fixed(&self, index: usize) -> (usize, &[i16]) {
+        let (first, begin, end) = self.ranges[index];
+        (first, &self.fixed[begin..end])
+    }
+
     /// Where the source pixels of a pixel begin, and their weights.
     pub(crate) fn of(&self, index: usize) -> (usize, &[f32]) {
         let (first, begin, end) = self.ranges[index];
         (first, &self.values[begin..end])
     }
+}
+
+/// Weights in fixed point. What is rounded off of one is given to the next, so that they add up to 1 as before.
+fn to_fixed(weights: &[f32]) -> impl Iterator<Item = i16> {
+    let one = (1 << FIXED_BITS) as f32;
+    let mut owed = 0.0;
+    weights.iter().map(move |weight| {
+        let exact = weight * one + owed;
+        let rounded = exact.round_ties_even();
+        owed = exact - rounded;
+        rounded as i16
+    })
 }
 
 /// sinc(x) sinc(x / 3) within three pixels of the middle, at equal steps.
@@ -182,6 +207,9 @@ mod tests {
                     let sum: f32 = taps.iter().sum();
                     assert!((sum - 1.0).abs() < 1e-4, "{side} -> {target}");
                     assert!(first + taps.len() <= side as usize, "{side} -> {target}");
+                    let fixed: i32 = weights.fixed(x).1.iter().map(|w| i32::from(*w)).sum();
+                    let off = (fixed - (1 << FIXED_BITS)).abs();
+                    assert!(off <= 1, "{side} -> {target}: {fixed}");
                 }
             }
         }
