@@ -231,6 +231,11 @@ impl<'a> Container<'a> {
         let canvas = canvas.unwrap_or(frame.size);
         limits.check_input(frame.size)?;
         limits.check_input(canvas)?;
+        // As every decoder has it; memory is then bounded by the canvas, which is what the header announces.
+        if !frame.is_inside(canvas) {
+            let reason = "its picture reaches beyond its canvas";
+            return Err(damaged(chunks.at.min(bytes.len()), reason));
+        }
         limits.check_animation(canvas, frames)?;
         Ok(Self {
             canvas,
@@ -260,6 +265,12 @@ impl<'a> Container<'a> {
 }
 
 impl<'a> Frame<'a> {
+    fn is_inside(&self, canvas: Size) -> bool {
+        let (left, top) = self.position;
+        left + self.size.width as usize <= canvas.width as usize
+            && top + self.size.height as usize <= canvas.height as usize
+    }
+
     /// Reads the header of a lossy or lossless picture, behind its alpha plane if there is one.
     fn read(data: &'a [u8], at: usize) -> Result<Self, Error> {
         let mut alpha = false;

@@ -74,8 +74,8 @@ def cases():
     yield "length-of-the-file-wrong", file(still, length=7), "ok"
     yield "bytes-after-the-end", file(still) + b"more" * 50, "ok"
     yield "canvas-larger-than-the-picture", file(extended(0, 64, 48), still), "ok"
-    yield "canvas-smaller-than-the-picture", file(extended(0, 4, 4), still), "ok"
-    yield "frame-beside-the-canvas", file(extended(ANIMATION, 16, 12), animation, frame(still, 16, 12, 60000, 60000)), "ok"
+    yield "canvas-smaller-than-the-picture", file(extended(0, 4, 4), still), "undecodable@", "canvas"
+    yield "frame-beside-the-canvas", file(extended(ANIMATION, 16, 12), animation, frame(still, 16, 12, 60000, 60000)), "undecodable@", "canvas"
     yield "large-in-few-bytes", file(lossless(2000, 2000)), "ok"
 
     yield "lossless-16383", file(lossless(16383, 16383)), "over-limit", "number of pixels"
