@@ -118,6 +118,8 @@ impl Operation {
                 OutputFormat::Jpeg => self.quality < FULL_COLOR_QUALITY,
                 OutputFormat::Png => false,
                 OutputFormat::Webp => true,
+                #[cfg(feature = "avif")]
+                OutputFormat::Avif => false,
             },
             fidelity: self.fidelity,
         }

@@ -15,6 +15,9 @@ pub enum InputFormat {
     Webp,
     /// The first frame.
     Gif,
+    /// 8, 10 and 12 bits, every subsampling, with and without alpha. Of a sequence, the primary picture.
+    #[cfg(feature = "avif")]
+    Avif,
 }
 
 /// A picture's header.
@@ -71,13 +74,15 @@ impl InputFormat {
                 ..,
             ] => Ok(Self::Webp),
             [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Ok(Self::Gif),
+            #[cfg(feature = "avif")]
+            _ if is_avif(bytes) => Ok(Self::Avif),
             _ => Err(Error::UnsupportedFormat {
                 found: name_of_unsupported(bytes),
             }),
         }
     }
 
-    /// Lower-case name: `jpeg`, `png`, `webp` or `gif`.
+    /// Lower-case name: `jpeg`, `png`, `webp`, `gif` or `avif`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -85,6 +90,8 @@ impl InputFormat {
             Self::Png => "png",
             Self::Webp => "webp",
             Self::Gif => "gif",
+            #[cfg(feature = "avif")]
+            Self::Avif => "avif",
         }
     }
 
@@ -96,6 +103,8 @@ impl InputFormat {
             Self::Png => "image/png",
             Self::Webp => "image/webp",
             Self::Gif => "image/gif",
+            #[cfg(feature = "avif")]
+            Self::Avif => "image/avif",
         }
     }
 }
@@ -107,8 +116,22 @@ impl fmt::Display for InputFormat {
             Self::Png => "PNG",
             Self::Webp => "WebP",
             Self::Gif => "GIF",
+            #[cfg(feature = "avif")]
+            Self::Avif => "AVIF",
         })
     }
+}
+
+/// Whether the first brands of an ISO media file say AVIF: as the major one, or among those that it is compatible with.
+fn is_avif(bytes: &[u8]) -> bool {
+    let Some([length @ .., b'f', b't', b'y', b'p']) = bytes.first_chunk::<8>() else {
+        return false;
+    };
+    let length = u32::from_be_bytes(*length) as usize;
+    let brands = bytes[8..bytes.len().min(length.min(32))].chunks_exact(4);
+    // The second is the version of the first.
+    let mut brands = brands.enumerate().filter(|(place, _)| *place != 1);
+    brands.any(|(_, brand)| matches!(brand, b"avif" | b"avis"))
 }
 
 /// Names the formats that people try, so that the refusal says more than "unknown".
@@ -119,8 +142,8 @@ fn name_of_unsupported(bytes: &[u8]) -> &'static str {
         .trim_ascii_start();
     match bytes {
         [] => "empty",
+        _ if is_avif(bytes) => "AVIF, which this build does not read",
         [_, _, _, _, b'f', b't', b'y', b'p', brand @ ..] => match brand.first_chunk() {
-            Some(b"avif" | b"avis") => "AVIF",
             Some(b"heic" | b"heix" | b"hevc" | b"mif1" | b"msf1") => "HEIF",
             _ => "a film or another ISO media file",
         },

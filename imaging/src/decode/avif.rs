@@ -1,0 +1,383 @@
+//! AVIF: the container and the sequence header by our own walk, the frame by a decoder in safe Rust.
+//!
+//! One picture coded as AV1, and one more for its transparency. What is a picture only together with others (a grid, an
+//! overlay, layers) is refused by name, and so is what no display of 8 bits can show as it is meant (HDR).
+
+use moxcms::{
+    CicpColorPrimaries, CicpProfile, ColorProfile, MatrixCoefficients, TransferCharacteristics,
+};
+use oxideav_av1::{
+    Error as FrameError,
+    decoder::{SpecDecodeSession, SpecFrame},
+};
+
+use self::{
+    boxes::{IsoBox, damaged},
+    items::{Items, unsupported},
+    pixels::Conversion,
+    stream::{CodePoints, Sequence},
+};
+use super::{peak_bytes, same_size};
+use crate::{
+    Error, Info, InputFormat, Limits, Orientation, Scratch, Size,
+    raster::{Layout, Pixels, Raster},
+    scratch::blank,
+};
+
+mod boxes;
+mod items;
+mod pixels;
+mod stream;
+
+/// What an auxiliary picture says of itself if it is transparency: as MIAF has it, and as the first files had it.
+const ALPHA: [&[u8]; 2] = [
+    b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha",
+    b"urn:mpeg:hevc:2015:auxid:1",
+];
+
+pub(super) fn probe(bytes: &[u8], limits: &Limits) -> Result<Info, Error> {
+    let picture = Picture::read(bytes, limits)?;
+    let size = picture.color.sequence.size;
+    let alpha = picture.alpha.as_ref().map(|alpha| alpha.sequence);
+    let coded = [Some(picture.color.sequence), alpha];
+    // One after the other, so the larger one counts.
+    let decoder_bytes = coded.iter().flatten().map(decoder_bytes).max();
+    Ok(Info {
+        format: InputFormat::Avif,
+        stored: size,
+        displayed: picture.orientation.display(size),
+        orientation: picture.orientation,
+        has_alpha: picture.alpha.is_some(),
+        frames: 1,
+        decoded_bytes: peak_bytes(
+            size,
+            picture.layout().channels(),
+            decoder_bytes.unwrap_or(0),
+        ),
+    })
+}
+
+pub(super) fn decode(
+    bytes: &[u8],
+    info: &Info,
+    limits: &Limits,
+    scratch: &mut Scratch,
+) -> Result<Raster, Error> {
+    let picture = Picture::read(bytes, limits)?;
+    let layout = picture.layout();
+    blank(&mut scratch.pixels, info.stored.bytes(layout.channels()))?;
+
+    let frame = picture.color.decode(info)?;
+    picture
+        .conversion
+        .colors(&frame, layout, &mut scratch.pixels);
+    drop(frame);
+    if let Some(alpha) = &picture.alpha {
+        let code_points = CodePoints {
+            matrix: 2,
+            ..alpha.sequence.color.code_points
+        };
+        let frame = alpha.decode(info)?;
+        if let Some(conversion) = Conversion::new(&alpha.sequence.color, code_points) {
+            conversion.alpha(&frame, picture.is_premultiplied, &mut scratch.pixels);
+        }
+    }
+    Ok(Raster {
+        pixels: Pixels::Packed(info.stored),
+        layout,
+        icc: picture.profile(),
+        truncated: false,
+    })
+}
+
+/// What the decoder takes for a picture, measured and rounded up: for each sample of luma and of colour, working copies of
+/// 32 bits and of 16, and what each block was coded with.
+fn decoder_bytes(sequence: &Sequence) -> u64 {
+    let color = &sequence.color;
+    let chroma = match color.subsampling {
+        _ if color.monochrome => 0,
+        (true, true) => 2,
+        (true, false) => 4,
+        (false, _) => 8,
+    };
+    sequence.size.pixels() * (4 + chroma) * 3
+}
+
+/// What the container says of its primary picture.
+struct Picture<'a> {
+    color: Coded<'a>,
+    alpha: Option<Coded<'a>>,
+    is_premultiplied: bool,
+    conversion: Conversion,
+    code_points: CodePoints,
+    orientation: Orientation,
+    icc: Option<&'a [u8]>,
+}
+
+/// A coded picture.
+struct Coded<'a> {
+    data: &'a [u8],
+    /// Where it begins in the file.
+    at: usize,
+    sequence: Sequence,
+    properties: Properties<'a>,
+}
+
+/// The properties of an item that say how to show it.
+#[derive(Default)]
+struct Properties<'a> {
+    size: Option<Size>,
+    /// Of the codec: the second and third byte of `av1C`.
+    configuration: Option<[u8; 2]>,
+    turns: Turns,
+    code_points: Option<CodePoints>,
+    icc: Option<&'a [u8]>,
+}
+
+impl<'a> Picture<'a> {
+    fn read(bytes: &'a [u8], limits: &Limits) -> Result<Self, Error> {
+        let items = Items::read(bytes, limits)?;
+        let primary = items.primary()?;
+        let color = Coded::read(&items, primary, limits)?;
+        let alpha = items.auxiliary(primary, |name| ALPHA.contains(&name))?;
+        let is_premultiplied = match alpha {
+            Some(alpha) => items.refers(*b"prem", primary, alpha)?,
+            None => false,
+        };
+        let alpha = alpha
+            .map(|alpha| Coded::read(&items, alpha, limits))
+            .transpose()?;
+        if let Some(alpha) = &alpha
+            && alpha.sequence.size != color.sequence.size
+        {
+            return Err(damaged(alpha.at, "its transparency has another size"));
+        }
+        let Properties {
+            code_points, icc, ..
+        } = color.properties;
+        let code_points = code_points.unwrap_or(color.sequence.color.code_points);
+        if icc.is_none() && matches!(code_points.transfer, 16 | 18) {
+            return Err(unsupported("a transfer function of HDR"));
+        }
+        let conversion = Conversion::new(&color.sequence.color, code_points)
+            .ok_or_else(|| unsupported("a rare matrix of colours"))?;
+        Ok(Self {
+            orientation: color.properties.turns.orientation(),
+            color,
+            alpha,
+            is_premultiplied,
+            conversion,
+            code_points,
+            icc,
+        })
+    }
+
+    fn layout(&self) -> Layout {
+        match &self.alpha {
+            Some(_) => Layout::Rgba,
+            None if self.color.sequence.color.monochrome => Layout::Gray,
+            None => Layout::Rgb,
+        }
+    }
+
+    /// The colour profile: the embedded one, or one made of code points that are not sRGB's.
+    fn profile(&self) -> Option<Vec<u8>> {
+        if let Some(icc) = self.icc {
+            return Some(icc.to_vec());
+        }
+        let CodePoints {
+            primaries,
+            transfer,
+            ..
+        } = self.code_points;
+        let primaries = match primaries {
+            9 => CicpColorPrimaries::Bt2020,
+            11 => CicpColorPrimaries::Smpte431,
+            12 => CicpColorPrimaries::Smpte432,
+            _ => CicpColorPrimaries::Bt709,
+        };
+        // Cameras' functions are shown as sRGB's, as browsers do.
+        let transfer = match transfer {
+            4 => TransferCharacteristics::Bt470M,
+            5 => TransferCharacteristics::Bt470Bg,
+            8 => TransferCharacteristics::Linear,
+            _ => TransferCharacteristics::Srgb,
+        };
+        let is_srgb =
+            primaries == CicpColorPrimaries::Bt709 && transfer == TransferCharacteristics::Srgb;
+        let profile = ColorProfile::new_from_cicp(CicpProfile {
+            color_primaries: primaries,
+            transfer_characteristics: transfer,
+            matrix_coefficients: MatrixCoefficients::Identity,
+            full_range: true,
+        });
+        (!is_srgb).then(|| profile.encode().ok()).flatten()
+    }
+}
+
+impl<'a> Coded<'a> {
+    fn read(items: &Items<'a>, item: u32, limits: &Limits) -> Result<Self, Error> {
+        items.check_kind(item)?;
+        let mut properties = Properties::default();
+        items.properties(item, |property, is_essential| {
+            properties.add(property, is_essential, limits)
+        })?;
+        let (data, at) = items.data(item)?;
+        let size = properties
+            .size
+            .ok_or_else(|| damaged(at, "its picture has no size (an 'ispe' property)"))?;
+        limits.check_input(size)?;
+        let sequence = stream::sequence(data, at)?;
+        if sequence.size != size {
+            let Size { width, height } = sequence.size;
+            let reason = format!(
+                "its headers contradict each other ({} x {} and {width} x {height} pixels)",
+                size.width, size.height
+            );
+            return Err(damaged(at, reason));
+        }
+        if properties.configuration != Some(configuration(&sequence)) {
+            let reason =
+                "its codec's configuration (the 'av1C' property) is missing or is another one's";
+            return Err(damaged(at, reason));
+        }
+        Ok(Self {
+            data,
+            at,
+            sequence,
+            properties,
+        })
+    }
+
+    /// Decodes the frame, which must have the size of the picture and the channels that its header says.
+    fn decode(&self, info: &Info) -> Result<SpecFrame, Error> {
+        let bytes = decoder_bytes(&self.sequence);
+        // The decoder can't say that memory is short.
+        if Vec::<u8>::new().try_reserve_exact(bytes as usize).is_err() {
+            return Err(Error::OutOfMemory { bytes });
+        }
+        let mut session = SpecDecodeSession::new();
+        session.set_max_picture_size(u32::try_from(info.stored.pixels()).unwrap_or(u32::MAX));
+        let frames = session
+            .decode_temporal_unit(self.data)
+            .map_err(|error| self.damaged(&error))?;
+        let [frame] = <[SpecFrame; 1]>::try_from(frames)
+            .map_err(|_| damaged(self.at, "it shows no picture"))?;
+        same_size(info, (frame.width, frame.height))?;
+        let color = &self.sequence.color;
+        let channels = if color.monochrome { 1 } else { 3 };
+        if frame.bit_depth != color.bit_depth || frame.planes.len() != channels {
+            return Err(damaged(self.at, "its headers contradict each other"));
+        }
+        Ok(frame)
+    }
+
+    fn damaged(&self, error: &FrameError) -> Error {
+        let reason = match error {
+            FrameError::UnexpectedEnd => "its picture ends before its last pixel",
+            FrameError::PictureSizeExceedsLimit => "its headers contradict each other",
+            _ => "its coded data breaks the rules",
+        };
+        damaged(self.at, reason)
+    }
+}
+
+impl<'a> Properties<'a> {
+    fn add(
+        &mut self,
+        property: IsoBox<'a>,
+        is_essential: bool,
+        limits: &Limits,
+    ) -> Result<(), Error> {
+        let mut reader = property.reader();
+        match &property.kind {
+            b"ispe" => {
+                let (_, _, mut reader) = property.full()?;
+                let (width, height) = (reader.u32()?, reader.u32()?);
+                if width == 0 || height == 0 {
+                    return Err(damaged(property.at, "a width or height of zero"));
+                }
+                self.size = Some(Size { width, height });
+            }
+            b"av1C" => {
+                let [_, profile, channels] = reader.bytes()?;
+                self.configuration = Some([profile & 0xe0, channels & 0x7c]);
+            }
+            b"irot" => self.turns.rotate(reader.u8()? & 3),
+            b"imir" => self.turns.mirror(reader.u8()? & 1 == 1),
+            b"colr" => match &reader.bytes()? {
+                b"nclx" => {
+                    self.code_points = Some(CodePoints {
+                        primaries: reader.u16()?,
+                        transfer: reader.u16()?,
+                        matrix: reader.u16()?,
+                        full_range: reader.u8()? & 0x80 != 0,
+                    });
+                }
+                b"prof" | b"rICC" => {
+                    let (icc, _) = reader.rest();
+                    limits.check_icc(icc.len() as u64)?;
+                    self.icc = Some(icc);
+                }
+                _ => {}
+            },
+            b"clap" => return Err(unsupported("a clean aperture")),
+            b"lsel" | b"a1op" => return Err(unsupported("layers")),
+            _ if is_essential && !matches!(&property.kind, b"auxC" | b"pixi" | b"pasp") => {
+                return Err(unsupported("an essential property that is not known"));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// What `av1C` must say of a sequence: the profile, and behind the tier how its channels are.
+fn configuration(sequence: &Sequence) -> [u8; 2] {
+    let color = &sequence.color;
+    let (across, down) = color.subsampling;
+    let flag = |flag: bool, bit: u8| u8::from(flag) << bit;
+    let channels = flag(color.bit_depth > 8, 6)
+        | flag(color.bit_depth == 12, 5)
+        | flag(color.monochrome, 4)
+        | flag(across, 3)
+        | flag(down, 2);
+    [sequence.profile << 5, channels]
+}
+
+/// Rotations and reflections one after the other: first the quarters counter-clockwise, then perhaps left to right.
+#[derive(Debug, Clone, Copy, Default)]
+struct Turns {
+    quarters: u8,
+    is_mirrored: bool,
+}
+
+impl Turns {
+    fn rotate(&mut self, quarters: u8) {
+        // Behind a mirror, the same turn goes the other way.
+        let quarters = if self.is_mirrored {
+            4 - quarters
+        } else {
+            quarters
+        };
+        self.quarters = (self.quarters + quarters) % 4;
+    }
+
+    /// Left to right, or else top to bottom: the same and half a turn.
+    fn mirror(&mut self, left_to_right: bool) {
+        if !left_to_right {
+            self.rotate(2);
+        }
+        self.is_mirrored = !self.is_mirrored;
+    }
+
+    fn orientation(self) -> Orientation {
+        let [still, mirrored] = match self.quarters {
+            0 => [Orientation::Normal, Orientation::FlipHorizontal],
+            1 => [Orientation::Rotate270, Orientation::Transverse],
+            2 => [Orientation::Rotate180, Orientation::FlipVertical],
+            _ => [Orientation::Rotate90, Orientation::Transpose],
+        };
+        if self.is_mirrored { mirrored } else { still }
+    }
+}
