@@ -11,7 +11,7 @@ pub enum OutputFormat {
     Png,
     /// Lossy, with transparency.
     Webp,
-    /// Lossy, with transparency, at most 4,096 pixels a side. Smaller than the others, and tens of times slower to write.
+    /// Lossy, with transparency, at most 2,048 pixels a side. Smaller than the others, and ten times slower to write.
     #[cfg(feature = "avif")]
     Avif,
 }
@@ -48,7 +48,7 @@ impl OutputFormat {
             Self::Png => i32::MAX as u32,
             Self::Webp => 16_383,
             #[cfg(feature = "avif")]
-            Self::Avif => 4096,
+            Self::Avif => 2048,
         }
     }
 }

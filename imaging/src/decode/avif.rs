@@ -90,17 +90,18 @@ pub(super) fn decode(
     })
 }
 
-/// What the decoder takes for a picture, measured and rounded up: for each sample of luma and of colour, working copies of
-/// 32 bits and of 16, and what each block was coded with.
+/// What the decoder takes for a picture at its peak. Measured: 12.5 bytes for each pixel of grey, 14.5, 16.6 and 22.7 with
+/// colours at a quarter, at half and at full resolution; and 4.2 for each sample if grain is laid over it.
 fn decoder_bytes(sequence: &Sequence) -> u64 {
     let color = &sequence.color;
-    let chroma = match color.subsampling {
-        _ if color.monochrome => 0,
-        (true, true) => 2,
+    let half_samples = match color.subsampling {
+        _ if color.monochrome => 2,
+        (true, true) => 3,
         (true, false) => 4,
-        (false, _) => 8,
+        (false, _) => 6,
     };
-    sequence.size.pixels() * (4 + chroma) * 3
+    let for_each = if sequence.grain { 10 } else { 5 };
+    sequence.size.pixels() * (17 + for_each * half_samples) / 2
 }
 
 /// What the container says of its primary picture.

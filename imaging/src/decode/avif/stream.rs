@@ -14,6 +14,8 @@ pub(super) struct Sequence {
     pub profile: u8,
     pub size: Size,
     pub color: ColorConfig,
+    /// Whether grain may be laid over the decoded frame.
+    pub grain: bool,
 }
 
 /// Clause 5.5.2.
@@ -145,11 +147,11 @@ impl Bits<'_> {
             self.tools()?;
         }
         self.number(3)?; // Super-resolution, CDEF, restoration.
-        let color = self.color_config(profile)?;
         Some(Sequence {
             profile,
             size,
-            color,
+            color: self.color_config(profile)?,
+            grain: self.flag()?,
         })
     }
 
@@ -252,6 +254,12 @@ impl Bits<'_> {
                     _ => (true, false),
                 };
             }
+        }
+        if !monochrome {
+            if subsampling == (true, true) {
+                self.number(2)?; // Where the colours' samples lie: where, few files know.
+            }
+            self.flag()?; // Quantisers for each colour.
         }
         Some(ColorConfig {
             bit_depth,
