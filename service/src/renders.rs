@@ -175,6 +175,8 @@ pub fn input_format(format: InputFormat) -> Format {
         InputFormat::Png => Format::Png,
         InputFormat::Webp => Format::Webp,
         InputFormat::Gif => Format::Gif,
+        #[cfg(feature = "avif")]
+        InputFormat::Avif => Format::Avif,
     }
 }
 
@@ -183,6 +185,8 @@ fn output_format(format: Format) -> Result<OutputFormat, RenderError> {
         Format::Jpeg => Ok(OutputFormat::Jpeg),
         Format::Png => Ok(OutputFormat::Png),
         Format::Webp => Ok(OutputFormat::Webp),
+        #[cfg(feature = "avif")]
+        Format::Avif => Ok(OutputFormat::Avif),
         Format::Gif => Err(RenderError::Unwritable(format)),
     }
 }

@@ -30,6 +30,7 @@ async fn what_is_no_preset_or_no_format_is_400() {
         "",
         "preset=huge",
         "preset=thumb&format=gif",
+        #[cfg(not(feature = "avif"))]
         "preset=thumb&format=avif",
         "preset=thumb&w=300",
         "w=300",
@@ -111,6 +112,18 @@ async fn the_format_is_negotiated_and_the_answer_says_so() {
         );
         service.stop().await;
     }
+}
+
+#[cfg(feature = "avif")]
+#[tokio::test]
+async fn avif_is_read_and_is_written_for_who_asks_by_name() {
+    let (service, id) = with(pictures::png(3, 50, 50, true)).await;
+    let answer = render(&service, &id, "preset=thumb&format=avif", &[]).await;
+    assert_eq!(answer.header("content-type"), "image/avif");
+    assert_eq!(InputFormat::detect(&answer.body), Ok(InputFormat::Avif));
+    let uploaded = service.uploaded(answer.body.to_vec()).await;
+    assert_eq!(uploaded["format"], "avif", "{uploaded}");
+    service.stop().await;
 }
 
 #[tokio::test]
