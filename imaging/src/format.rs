@@ -11,7 +11,7 @@ pub enum OutputFormat {
     Png,
     /// Lossy, with transparency.
     Webp,
-    /// Lossy, with transparency, at most 2,048 pixels a side. Smaller than the others, and ten times slower to write.
+    /// Lossy, with transparency, at most 2,048 pixels a side. Smaller than the others, and fifteen times slower to write.
     #[cfg(feature = "avif")]
     Avif,
 }

@@ -128,8 +128,9 @@ fn is_avif(bytes: &[u8]) -> bool {
         return false;
     };
     let length = u32::from_be_bytes(*length) as usize;
-    let brands = bytes[8..bytes.len().min(length.min(32))].chunks_exact(4);
+    let brands = bytes.get(8..bytes.len().min(length.min(32)));
     // The second is the version of the first.
+    let brands = brands.unwrap_or_default().chunks_exact(4);
     let mut brands = brands.enumerate().filter(|(place, _)| *place != 1);
     brands.any(|(_, brand)| matches!(brand, b"avif" | b"avis"))
 }
@@ -164,10 +165,32 @@ fn name_of_unsupported(bytes: &[u8]) -> &'static str {
 mod tests {
     use super::*;
 
+    #[cfg(feature = "avif")]
+    #[test]
+    fn avif_may_be_the_major_brand_or_a_compatible_one() {
+        for bytes in [
+            &b"\0\0\0\x10ftypavif\0\0\0\0"[..],
+            b"\0\0\0\x18ftypmif1\0\0\0\0mif1avif",
+            b"\0\0\0\x14ftypmif1\0\0\0\0avis",
+        ] {
+            assert_eq!(InputFormat::detect(bytes), Ok(InputFormat::Avif));
+        }
+        let behind = b"\0\0\0\x14ftypmif1\0\0\0\0mif1avif";
+        assert!(InputFormat::detect(behind).is_err(), "not in the box");
+    }
+
     #[test]
     fn formats_that_are_not_read_are_named() {
-        let cases: [(&[u8], &str); 9] = [
-            (b"\0\0\0\x1cftypavif\0\0\0\0", "AVIF"),
+        let cases: &[(&[u8], &str)] = &[
+            #[cfg(not(feature = "avif"))]
+            (
+                b"\0\0\0\x1cftypavif\0\0\0\0",
+                "AVIF, which this build does not read",
+            ),
+            (
+                b"\0\0\0\x07ftypavif\0\0\0\0",
+                "a film or another ISO media file",
+            ),
             (b"\0\0\0\x1cftypheic\0\0\0\0", "HEIF"),
             (b"BM\x36\0\0\0", "BMP"),
             (b"II*\0\x08\0\0\0", "TIFF"),
@@ -177,7 +200,7 @@ mod tests {
             (b"", "empty"),
             (b"hello", "in an unknown format"),
         ];
-        for (bytes, found) in cases {
+        for &(bytes, found) in cases {
             assert_eq!(
                 InputFormat::detect(bytes),
                 Err(Error::UnsupportedFormat { found })

@@ -261,7 +261,7 @@ impl<'a> Coded<'a> {
         session.set_max_picture_size(u32::try_from(info.stored.pixels()).unwrap_or(u32::MAX));
         let frames = session
             .decode_temporal_unit(self.data)
-            .map_err(|error| self.damaged(&error))?;
+            .map_err(|error| self.damaged(error))?;
         let [frame] = <[SpecFrame; 1]>::try_from(frames)
             .map_err(|_| damaged(self.at, "it shows no picture"))?;
         same_size(info, (frame.width, frame.height))?;
@@ -273,7 +273,7 @@ impl<'a> Coded<'a> {
         Ok(frame)
     }
 
-    fn damaged(&self, error: &FrameError) -> Error {
+    fn damaged(&self, error: FrameError) -> Error {
         let reason = match error {
             FrameError::UnexpectedEnd => "its picture ends before its last pixel",
             FrameError::PictureSizeExceedsLimit => "its headers contradict each other",

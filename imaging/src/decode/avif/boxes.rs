@@ -61,9 +61,9 @@ impl<'a> Boxes<'a> {
     }
 
     /// The first box of a kind, if there is one.
-    pub(super) fn find(mut self, kind: &[u8; 4]) -> Result<Option<IsoBox<'a>>, Error> {
+    pub(super) fn find(mut self, kind: [u8; 4]) -> Result<Option<IsoBox<'a>>, Error> {
         while let Some(found) = self.next()? {
-            if found.kind == *kind {
+            if found.kind == kind {
                 return Ok(Some(found));
             }
         }
@@ -71,10 +71,10 @@ impl<'a> Boxes<'a> {
     }
 
     /// The first box of a kind that must be there.
-    pub(super) fn require(self, kind: &[u8; 4]) -> Result<IsoBox<'a>, Error> {
+    pub(super) fn require(self, kind: [u8; 4]) -> Result<IsoBox<'a>, Error> {
         let at = self.at;
         self.find(kind)?.ok_or_else(|| {
-            let name = String::from_utf8_lossy(kind);
+            let name = String::from_utf8_lossy(&kind);
             damaged(at, format!("has no '{name}' box"))
         })
     }
@@ -173,7 +173,7 @@ impl<'a> Reader<'a> {
         (self.bytes, self.at)
     }
 
-    /// Skips a text up to its final zero.
+    /// A text up to its final zero, without that.
     pub(super) fn text(&mut self) -> Result<&'a [u8], Error> {
         let length = memchr::memchr(0, self.bytes)
             .ok_or_else(|| damaged(self.at, "a text without an end"))?;

@@ -9,7 +9,6 @@ use crate::{Error, InputFormat, Limits};
 pub(super) struct Items<'a> {
     file: &'a [u8],
     meta: Boxes<'a>,
-    at: usize,
 }
 
 /// Most auxiliary pictures that are looked at, and most properties of one picture. Files have one and some five; each of
@@ -19,7 +18,7 @@ const MOST_PROPERTIES: usize = 64;
 
 impl<'a> Items<'a> {
     pub(super) fn read(file: &'a [u8], limits: &Limits) -> Result<Self, Error> {
-        let meta = Boxes::of_file(file).require(b"meta")?;
+        let meta = Boxes::of_file(file).require(*b"meta")?;
         limits.check_metadata(meta.content.len() as u64)?;
         let (_, _, reader) = meta.full()?;
         let (content, at) = reader.rest();
@@ -31,13 +30,12 @@ impl<'a> Items<'a> {
                 ..meta
             }
             .boxes(),
-            at,
         })
     }
 
     /// The item that is the picture.
     pub(super) fn primary(&self) -> Result<u32, Error> {
-        let (version, _, mut reader) = self.require(b"pitm")?.full()?;
+        let (version, _, mut reader) = self.require(*b"pitm")?.full()?;
         reader.id(version > 0)
     }
 
@@ -80,7 +78,7 @@ impl<'a> Items<'a> {
         kind: [u8; 4],
         mut visit: impl FnMut(u32, u32) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let Some(references) = self.meta.clone().find(b"iref")? else {
+        let Some(references) = self.meta.clone().find(*b"iref")? else {
             return Ok(());
         };
         let (version, _, reader) = references.full()?;
@@ -106,7 +104,7 @@ impl<'a> Items<'a> {
 
     /// Refuses an item that is not one AV1 picture, by the name of what it is.
     pub(super) fn check_kind(&self, item: u32) -> Result<(), Error> {
-        let (version, _, mut reader) = self.require(b"iinf")?.full()?;
+        let (version, _, mut reader) = self.require(*b"iinf")?.full()?;
         reader.id(version > 0)?;
         let (content, at) = reader.rest();
         let mut entries = IsoBox {
@@ -143,8 +141,8 @@ impl<'a> Items<'a> {
         item: u32,
         mut visit: impl FnMut(IsoBox<'a>, bool) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let properties = self.require(b"iprp")?;
-        let container = properties.boxes().require(b"ipco")?;
+        let properties = self.require(*b"iprp")?;
+        let container = properties.boxes().require(*b"ipco")?;
         let mut boxes = properties.boxes();
         let mut seen = 0;
         while let Some(associations) = boxes.next()? {
@@ -178,7 +176,7 @@ impl<'a> Items<'a> {
 
     /// An item's bytes, and where they begin in the file.
     pub(super) fn data(&self, item: u32) -> Result<(&'a [u8], usize), Error> {
-        let location = self.require(b"iloc")?;
+        let location = self.require(*b"iloc")?;
         let (version, _, mut reader) = location.full()?;
         let sizes = reader.u16()?;
         let size = |shift: u16| ((sizes >> shift) & 15) as u8;
@@ -212,21 +210,13 @@ impl<'a> Items<'a> {
     fn source(&self, method: u16) -> Result<(&'a [u8], usize), Error> {
         match method {
             0 => Ok((self.file, 0)),
-            1 => self.require(b"idat").map(|data| (data.content, data.at)),
+            1 => self.require(*b"idat").map(|data| (data.content, data.at)),
             _ => Err(unsupported("an item made of other items")),
         }
     }
 
-    fn require(&self, kind: &[u8; 4]) -> Result<IsoBox<'a>, Error> {
-        self.meta
-            .clone()
-            .require(kind)
-            .map_err(|error| match error {
-                Error::Damaged { reason, .. } if reason.starts_with("has no") => {
-                    damaged(self.at, reason)
-                }
-                error => error,
-            })
+    fn require(&self, kind: [u8; 4]) -> Result<IsoBox<'a>, Error> {
+        self.meta.clone().require(kind)
     }
 }
 
@@ -251,7 +241,7 @@ fn piece(
 }
 
 /// The property of an index, which counts from 1.
-fn nth<'a>(container: IsoBox<'a>, index: u16, at: usize) -> Result<IsoBox<'a>, Error> {
+fn nth(container: IsoBox<'_>, index: u16, at: usize) -> Result<IsoBox<'_>, Error> {
     let mut properties = container.boxes();
     for _ in 1..index {
         properties.next()?;
