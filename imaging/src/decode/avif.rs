@@ -12,9 +12,10 @@ use oxideav_av1::{
 };
 
 use self::{
-    boxes::{IsoBox, damaged},
+    boxes::damaged,
     items::{Items, unsupported},
     pixels::Conversion,
+    properties::Properties,
     stream::{CodePoints, Sequence},
 };
 use super::{peak_bytes, same_size};
@@ -27,6 +28,7 @@ use crate::{
 mod boxes;
 mod items;
 mod pixels;
+mod properties;
 mod stream;
 
 /// What an auxiliary picture says of itself if it is transparency: as MIAF has it, and as the first files had it.
@@ -73,14 +75,14 @@ pub(super) fn decode(
         .colors(&frame, layout, &mut scratch.pixels);
     drop(frame);
     if let Some(alpha) = &picture.alpha {
+        // Only its range counts: whatever matrix it names, there are no colours.
         let code_points = CodePoints {
             matrix: 2,
             ..alpha.sequence.color.code_points
         };
+        let conversion = conversion(&alpha.sequence, code_points)?;
         let frame = alpha.decode(info)?;
-        if let Some(conversion) = Conversion::new(&alpha.sequence.color, code_points) {
-            conversion.alpha(&frame, picture.is_premultiplied, &mut scratch.pixels);
-        }
+        conversion.alpha(&frame, picture.is_premultiplied, &mut scratch.pixels);
     }
     Ok(Raster {
         pixels: Pixels::Packed(info.stored),
@@ -104,6 +106,11 @@ fn decoder_bytes(sequence: &Sequence) -> u64 {
     sequence.size.pixels() * (17 + for_each * half_samples) / 2
 }
 
+fn conversion(sequence: &Sequence, code_points: CodePoints) -> Result<Conversion, Error> {
+    Conversion::new(&sequence.color, code_points)
+        .ok_or_else(|| unsupported("a rare matrix of colours"))
+}
+
 /// What the container says of its primary picture.
 struct Picture<'a> {
     color: Coded<'a>,
@@ -122,17 +129,6 @@ struct Coded<'a> {
     at: usize,
     sequence: Sequence,
     properties: Properties<'a>,
-}
-
-/// The properties of an item that say how to show it.
-#[derive(Default)]
-struct Properties<'a> {
-    size: Option<Size>,
-    /// Of the codec: the second and third byte of `av1C`.
-    configuration: Option<[u8; 2]>,
-    turns: Turns,
-    code_points: Option<CodePoints>,
-    icc: Option<&'a [u8]>,
 }
 
 impl<'a> Picture<'a> {
@@ -160,14 +156,12 @@ impl<'a> Picture<'a> {
         if icc.is_none() && matches!(code_points.transfer, 16 | 18) {
             return Err(unsupported("a transfer function of HDR"));
         }
-        let conversion = Conversion::new(&color.sequence.color, code_points)
-            .ok_or_else(|| unsupported("a rare matrix of colours"))?;
         Ok(Self {
             orientation: color.properties.turns.orientation(),
+            conversion: conversion(&color.sequence, code_points)?,
             color,
             alpha,
             is_premultiplied,
-            conversion,
             code_points,
             icc,
         })
@@ -283,56 +277,6 @@ impl<'a> Coded<'a> {
     }
 }
 
-impl<'a> Properties<'a> {
-    fn add(
-        &mut self,
-        property: IsoBox<'a>,
-        is_essential: bool,
-        limits: &Limits,
-    ) -> Result<(), Error> {
-        let mut reader = property.reader();
-        match &property.kind {
-            b"ispe" => {
-                let (_, _, mut reader) = property.full()?;
-                let (width, height) = (reader.u32()?, reader.u32()?);
-                if width == 0 || height == 0 {
-                    return Err(damaged(property.at, "a width or height of zero"));
-                }
-                self.size = Some(Size { width, height });
-            }
-            b"av1C" => {
-                let [_, profile, channels] = reader.bytes()?;
-                self.configuration = Some([profile & 0xe0, channels & 0x7c]);
-            }
-            b"irot" => self.turns.rotate(reader.u8()? & 3),
-            b"imir" => self.turns.mirror(reader.u8()? & 1 == 1),
-            b"colr" => match &reader.bytes()? {
-                b"nclx" => {
-                    self.code_points = Some(CodePoints {
-                        primaries: reader.u16()?,
-                        transfer: reader.u16()?,
-                        matrix: reader.u16()?,
-                        full_range: reader.u8()? & 0x80 != 0,
-                    });
-                }
-                b"prof" | b"rICC" => {
-                    let (icc, _) = reader.rest();
-                    limits.check_icc(icc.len() as u64)?;
-                    self.icc = Some(icc);
-                }
-                _ => {}
-            },
-            b"clap" => return Err(unsupported("a clean aperture")),
-            b"lsel" | b"a1op" => return Err(unsupported("layers")),
-            _ if is_essential && !matches!(&property.kind, b"auxC" | b"pixi" | b"pasp") => {
-                return Err(unsupported("an essential property that is not known"));
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-}
-
 /// What `av1C` must say of a sequence: the profile, and behind the tier how its channels are.
 fn configuration(sequence: &Sequence) -> [u8; 2] {
     let color = &sequence.color;
@@ -344,41 +288,4 @@ fn configuration(sequence: &Sequence) -> [u8; 2] {
         | flag(across, 3)
         | flag(down, 2);
     [sequence.profile << 5, channels]
-}
-
-/// Rotations and reflections one after the other: first the quarters counter-clockwise, then perhaps left to right.
-#[derive(Debug, Clone, Copy, Default)]
-struct Turns {
-    quarters: u8,
-    is_mirrored: bool,
-}
-
-impl Turns {
-    fn rotate(&mut self, quarters: u8) {
-        // Behind a mirror, the same turn goes the other way.
-        let quarters = if self.is_mirrored {
-            4 - quarters
-        } else {
-            quarters
-        };
-        self.quarters = (self.quarters + quarters) % 4;
-    }
-
-    /// Left to right, or else top to bottom: the same and half a turn.
-    fn mirror(&mut self, left_to_right: bool) {
-        if !left_to_right {
-            self.rotate(2);
-        }
-        self.is_mirrored = !self.is_mirrored;
-    }
-
-    fn orientation(self) -> Orientation {
-        let [still, mirrored] = match self.quarters {
-            0 => [Orientation::Normal, Orientation::FlipHorizontal],
-            1 => [Orientation::Rotate270, Orientation::Transverse],
-            2 => [Orientation::Rotate180, Orientation::FlipVertical],
-            _ => [Orientation::Rotate90, Orientation::Transpose],
-        };
-        if self.is_mirrored { mirrored } else { still }
-    }
 }

@@ -121,7 +121,7 @@ async fn avif_is_read_and_is_written_for_who_asks_by_name() {
     let answer = render(&service, &id, "preset=thumb&format=avif", &[]).await;
     assert_eq!(answer.header("content-type"), "image/avif");
     assert_eq!(InputFormat::detect(&answer.body), Ok(InputFormat::Avif));
-    let uploaded = service.uploaded(answer.body.to_vec()).await;
+    let uploaded = service.uploaded(answer.body.clone()).await;
     assert_eq!(uploaded["format"], "avif", "{uploaded}");
     service.stop().await;
 }
