@@ -12,6 +12,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::{Error, Info, InputFormat, Limits, Scratch, Size, operation::Detail, raster::Raster};
 
+#[cfg(feature = "avif")]
+mod avif;
 mod gif;
 mod jpeg;
 mod png;
@@ -26,6 +28,8 @@ pub(crate) fn probe(format: InputFormat, bytes: &[u8], limits: &Limits) -> Resul
         InputFormat::Png => png::probe(bytes, limits),
         InputFormat::Webp => webp::probe(bytes, limits),
         InputFormat::Gif => gif::probe(bytes, limits),
+        #[cfg(feature = "avif")]
+        InputFormat::Avif => avif::probe(bytes, limits),
     }
 }
 
@@ -44,6 +48,8 @@ pub(crate) fn decode(
         InputFormat::Png => png::decode(bytes, info, limits, scratch),
         InputFormat::Webp => webp::decode(bytes, info, target, limits, scratch),
         InputFormat::Gif => gif::decode(bytes, info, limits, scratch),
+        #[cfg(feature = "avif")]
+        InputFormat::Avif => avif::decode(bytes, info, limits, scratch),
     });
     catch_unwind(attempt).unwrap_or_else(|_| {
         Err(Error::damaged(

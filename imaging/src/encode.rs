@@ -4,6 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::{Error, Operation, OutputFormat, Scratch, Size, color, raster::Layout};
 
+#[cfg(feature = "avif")]
+mod avif;
 mod jpeg;
 mod png;
 mod webp;
@@ -40,6 +42,10 @@ pub(crate) fn encode(
         (Content::Pixels(layout), OutputFormat::Png) => png::encode(&scratch.resized, size, layout),
         (Content::Pixels(layout), OutputFormat::Webp) => {
             webp::encode(&scratch.resized, size, layout, quality)
+        }
+        #[cfg(feature = "avif")]
+        (Content::Pixels(layout), OutputFormat::Avif) => {
+            avif::encode(&scratch.resized, size, layout, quality)
         }
     });
     let encoded = catch_unwind(attempt).unwrap_or_else(|_| Err("the encoder gave up".to_owned()));

@@ -9,9 +9,9 @@ use crate::{InputFormat, OutputFormat};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The bytes are not a picture in a format this crate reads.
-    #[error("the file is {found}; send JPEG, PNG, WebP or GIF")]
+    #[error("the file is {found}; send {READ}")]
     UnsupportedFormat {
-        /// What it seems to be: `AVIF`, `SVG`, …, or `in an unknown format`.
+        /// What it seems to be: `TIFF`, `SVG`, …, or `in an unknown format`.
         found: &'static str,
     },
     /// The format is read, but not this variety of it.
@@ -105,6 +105,13 @@ pub enum Quantity {
     /// Width times height asked for.
     OutputPixels,
 }
+
+/// The formats that this build reads, for people.
+const READ: &str = if cfg!(feature = "avif") {
+    "JPEG, PNG, WebP, GIF or AVIF"
+} else {
+    "JPEG, PNG, WebP or GIF"
+};
 
 impl Error {
     /// The kind of this error.

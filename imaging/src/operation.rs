@@ -83,6 +83,9 @@ pub(crate) const FULL_COLOR_QUALITY: u8 = 90;
 
 /// Bytes of memory for each pixel of a result: the result before and after it is turned or letterboxed, and the file.
 const RESULT_BYTES: u64 = 16;
+/// Bytes that the encoder of AVIF takes for each pixel besides.
+#[cfg(feature = "avif")]
+const AVIF_BYTES: u64 = 50;
 
 /// How much of a picture a decoder must deliver.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -141,7 +144,12 @@ impl Operation {
         let canvas = self.plan(info.displayed, limits)?.canvas.pixels();
         // A result that is no larger than the picture nor than those of presets is in the header's figure already.
         let usual = u64::from(USUAL_TARGET).pow(2).min(info.stored.pixels());
-        Ok(info.decoded_bytes + RESULT_BYTES * canvas.saturating_sub(usual))
+        let encoder = match self.format {
+            #[cfg(feature = "avif")]
+            OutputFormat::Avif => AVIF_BYTES * canvas,
+            _ => 0,
+        };
+        Ok(info.decoded_bytes + RESULT_BYTES * canvas.saturating_sub(usual) + encoder)
     }
 
     /// What a decoder may leave out.
@@ -151,6 +159,8 @@ impl Operation {
                 OutputFormat::Jpeg => self.quality < FULL_COLOR_QUALITY,
                 OutputFormat::Png => false,
                 OutputFormat::Webp => true,
+                #[cfg(feature = "avif")]
+                OutputFormat::Avif => false,
             },
             oversampling: match self.format {
                 OutputFormat::Jpeg if self.quality <= USUAL_QUALITY => USUAL_OVERSAMPLING,

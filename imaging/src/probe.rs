@@ -15,6 +15,9 @@ pub enum InputFormat {
     Webp,
     /// The first frame.
     Gif,
+    /// 8, 10 and 12 bits, every subsampling, with and without alpha. Of a sequence, the primary picture.
+    #[cfg(feature = "avif")]
+    Avif,
 }
 
 /// A picture's header.
@@ -71,13 +74,15 @@ impl InputFormat {
                 ..,
             ] => Ok(Self::Webp),
             [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Ok(Self::Gif),
+            #[cfg(feature = "avif")]
+            _ if is_avif(bytes) => Ok(Self::Avif),
             _ => Err(Error::UnsupportedFormat {
                 found: name_of_unsupported(bytes),
             }),
         }
     }
 
-    /// Lower-case name: `jpeg`, `png`, `webp` or `gif`.
+    /// Lower-case name: `jpeg`, `png`, `webp`, `gif` or `avif`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -85,6 +90,8 @@ impl InputFormat {
             Self::Png => "png",
             Self::Webp => "webp",
             Self::Gif => "gif",
+            #[cfg(feature = "avif")]
+            Self::Avif => "avif",
         }
     }
 
@@ -96,6 +103,8 @@ impl InputFormat {
             Self::Png => "image/png",
             Self::Webp => "image/webp",
             Self::Gif => "image/gif",
+            #[cfg(feature = "avif")]
+            Self::Avif => "image/avif",
         }
     }
 }
@@ -107,8 +116,23 @@ impl fmt::Display for InputFormat {
             Self::Png => "PNG",
             Self::Webp => "WebP",
             Self::Gif => "GIF",
+            #[cfg(feature = "avif")]
+            Self::Avif => "AVIF",
         })
     }
+}
+
+/// Whether the first brands of an ISO media file say AVIF: as the major one, or among those that it is compatible with.
+fn is_avif(bytes: &[u8]) -> bool {
+    let Some([length @ .., b'f', b't', b'y', b'p']) = bytes.first_chunk::<8>() else {
+        return false;
+    };
+    let length = u32::from_be_bytes(*length) as usize;
+    let brands = bytes.get(8..bytes.len().min(length.min(32)));
+    // The second is the version of the first.
+    let brands = brands.unwrap_or_default().chunks_exact(4);
+    let mut brands = brands.enumerate().filter(|(place, _)| *place != 1);
+    brands.any(|(_, brand)| matches!(brand, b"avif" | b"avis"))
 }
 
 /// Names the formats that people try, so that the refusal says more than "unknown".
@@ -119,8 +143,8 @@ fn name_of_unsupported(bytes: &[u8]) -> &'static str {
         .trim_ascii_start();
     match bytes {
         [] => "empty",
+        _ if is_avif(bytes) => "AVIF, which this build does not read",
         [_, _, _, _, b'f', b't', b'y', b'p', brand @ ..] => match brand.first_chunk() {
-            Some(b"avif" | b"avis") => "AVIF",
             Some(b"heic" | b"heix" | b"hevc" | b"mif1" | b"msf1") => "HEIF",
             _ => "a film or another ISO media file",
         },
@@ -141,10 +165,32 @@ fn name_of_unsupported(bytes: &[u8]) -> &'static str {
 mod tests {
     use super::*;
 
+    #[cfg(feature = "avif")]
+    #[test]
+    fn avif_may_be_the_major_brand_or_a_compatible_one() {
+        for bytes in [
+            &b"\0\0\0\x10ftypavif\0\0\0\0"[..],
+            b"\0\0\0\x18ftypmif1\0\0\0\0mif1avif",
+            b"\0\0\0\x14ftypmif1\0\0\0\0avis",
+        ] {
+            assert_eq!(InputFormat::detect(bytes), Ok(InputFormat::Avif));
+        }
+        let behind = b"\0\0\0\x14ftypmif1\0\0\0\0mif1avif";
+        assert!(InputFormat::detect(behind).is_err(), "not in the box");
+    }
+
     #[test]
     fn formats_that_are_not_read_are_named() {
-        let cases: [(&[u8], &str); 9] = [
-            (b"\0\0\0\x1cftypavif\0\0\0\0", "AVIF"),
+        let cases: &[(&[u8], &str)] = &[
+            #[cfg(not(feature = "avif"))]
+            (
+                b"\0\0\0\x1cftypavif\0\0\0\0",
+                "AVIF, which this build does not read",
+            ),
+            (
+                b"\0\0\0\x07ftypavif\0\0\0\0",
+                "a film or another ISO media file",
+            ),
             (b"\0\0\0\x1cftypheic\0\0\0\0", "HEIF"),
             (b"BM\x36\0\0\0", "BMP"),
             (b"II*\0\x08\0\0\0", "TIFF"),
@@ -154,7 +200,7 @@ mod tests {
             (b"", "empty"),
             (b"hello", "in an unknown format"),
         ];
-        for (bytes, found) in cases {
+        for &(bytes, found) in cases {
             assert_eq!(
                 InputFormat::detect(bytes),
                 Err(Error::UnsupportedFormat { found })

@@ -203,6 +203,8 @@ pub fn input_format(format: InputFormat) -> Format {
         InputFormat::Png => Format::Png,
         InputFormat::Webp => Format::Webp,
         InputFormat::Gif => Format::Gif,
+        #[cfg(feature = "avif")]
+        InputFormat::Avif => Format::Avif,
     }
 }
 
@@ -212,6 +214,8 @@ pub fn output_format(format: Format) -> Result<OutputFormat, RenderError> {
         Format::Jpeg => Ok(OutputFormat::Jpeg),
         Format::Png => Ok(OutputFormat::Png),
         Format::Webp => Ok(OutputFormat::Webp),
+        #[cfg(feature = "avif")]
+        Format::Avif => Ok(OutputFormat::Avif),
         Format::Gif => Err(RenderError::Unwritable(format)),
     }
 }
@@ -221,6 +225,8 @@ fn written_format(format: OutputFormat) -> Format {
         OutputFormat::Jpeg => Format::Jpeg,
         OutputFormat::Png => Format::Png,
         OutputFormat::Webp => Format::Webp,
+        #[cfg(feature = "avif")]
+        OutputFormat::Avif => Format::Avif,
     }
 }
 

@@ -5,11 +5,15 @@
     reason = "a byte string literal is a reference"
 )]
 
+#[cfg(feature = "avif")]
+mod avif;
 mod color;
 mod corpus;
 mod damaged;
 mod formats;
 mod ideal;
+#[cfg(feature = "avif")]
+mod libavif;
 mod libjpeg;
 mod limits;
 mod make;

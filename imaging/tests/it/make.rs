@@ -284,7 +284,12 @@ impl Pixels {
         if encoded.format != OutputFormat::Png {
             return Self::shown_by(&encoded.bytes);
         }
-        let mut decoder = png::Decoder::new(Cursor::new(&encoded.bytes));
+        Self::of_png(&encoded.bytes)
+    }
+
+    /// What a PNG shows, by the `png` crate.
+    pub(crate) fn of_png(bytes: &[u8]) -> Self {
+        let mut decoder = png::Decoder::new(Cursor::new(bytes));
         decoder.set_transformations(png::Transformations::EXPAND | png::Transformations::ALPHA);
         let mut reader = decoder.read_info().unwrap();
         let mut pixels = vec![0; reader.output_buffer_size().unwrap()];

@@ -115,11 +115,20 @@ pub enum Format {
     Png,
     Webp,
     Gif,
+    #[cfg(feature = "avif")]
+    Avif,
 }
 
 impl Format {
     /// Every format there is.
-    pub const ALL: [Self; 4] = [Self::Jpeg, Self::Png, Self::Webp, Self::Gif];
+    pub const ALL: &[Self] = &[
+        Self::Jpeg,
+        Self::Png,
+        Self::Webp,
+        Self::Gif,
+        #[cfg(feature = "avif")]
+        Self::Avif,
+    ];
 
     /// The name in the API, in metric labels and in the catalog.
     pub const fn name(self) -> &'static str {
@@ -128,6 +137,8 @@ impl Format {
             Self::Png => "png",
             Self::Webp => "webp",
             Self::Gif => "gif",
+            #[cfg(feature = "avif")]
+            Self::Avif => "avif",
         }
     }
 
@@ -146,6 +157,8 @@ impl Format {
             Self::Png => "image/png",
             Self::Webp => "image/webp",
             Self::Gif => "image/gif",
+            #[cfg(feature = "avif")]
+            Self::Avif => "image/avif",
         }
     }
 }
@@ -160,10 +173,16 @@ impl FromStr for Format {
     type Err = Unknown;
 
     fn from_str(text: &str) -> Result<Self, Unknown> {
+        let known = if cfg!(feature = "avif") {
+            "a format (jpeg, png, webp, gif, avif)"
+        } else {
+            "a format (jpeg, png, webp, gif)"
+        };
         Self::ALL
-            .into_iter()
+            .iter()
+            .copied()
             .find(|format| format.name() == text)
-            .ok_or_else(|| Unknown::new("a format (jpeg, png, webp, gif)", text))
+            .ok_or_else(|| Unknown::new(known, text))
     }
 }
 

@@ -97,7 +97,8 @@ impl ApiMetrics {
             (RenderSource::Rendered, "rendered"),
         ];
         let renders = sources.into_iter().flat_map(|(source, name)| {
-            [Format::Jpeg, Format::Png, Format::Webp].map(|format| {
+            let written = Format::ALL.iter().filter(|format| **format != Format::Gif);
+            written.map(move |&format| {
                 let labels = [("source", name), ("format", format.name())];
                 (
                     (source, format),

@@ -88,7 +88,7 @@ impl ImageStages {
     pub fn new(registry: &Registry) -> Self {
         let pairs = Stage::ALL
             .into_iter()
-            .flat_map(|stage| Format::ALL.map(|format| (stage, format)));
+            .flat_map(|stage| Format::ALL.iter().map(move |format| (stage, *format)));
         Self(
             pairs
                 .map(|(stage, format)| {

@@ -29,6 +29,7 @@ async fn what_is_no_preset_or_no_format_is_400() {
     for query in [
         "preset=huge",
         "preset=thumb&format=gif",
+        #[cfg(not(feature = "avif"))]
         "preset=thumb&format=avif",
     ] {
         render(&service, &id, query, &[])
@@ -108,6 +109,18 @@ async fn the_format_is_negotiated_and_the_answer_says_so() {
         );
         service.stop().await;
     }
+}
+
+#[cfg(feature = "avif")]
+#[tokio::test]
+async fn avif_is_read_and_is_written_for_who_asks_by_name() {
+    let (service, id) = with(pictures::png(3, 50, 50, true)).await;
+    let answer = render(&service, &id, "preset=thumb&format=avif", &[]).await;
+    assert_eq!(answer.header("content-type"), "image/avif");
+    assert_eq!(InputFormat::detect(&answer.body), Ok(InputFormat::Avif));
+    let uploaded = service.uploaded(answer.body.clone()).await;
+    assert_eq!(uploaded["format"], "avif", "{uploaded}");
+    service.stop().await;
 }
 
 #[tokio::test]

@@ -80,7 +80,7 @@ pub(super) struct Steps {
     /// For each number of the zigzag order its place in a [`Block`], as long as a damaged file may count.
     places: [u8; OVERSHOOT],
     /// The quantisation step of each place.
-    steps: Block,
+    sizes: Block,
     /// The same, normalised for the transform.
     pub factors: [f32; 64],
 }
@@ -91,7 +91,7 @@ impl Steps {
         let unread = 63;
         let mut steps = Self {
             places: [unread; OVERSHOOT],
-            steps: [0; 64],
+            sizes: [0; 64],
             factors: [0.0; 64],
         };
         for (k, (step, place)) in quantisation.iter().zip(ZIGZAG).enumerate() {
@@ -99,7 +99,7 @@ impl Steps {
             if usize::from(place / 8) < n && usize::from(place % 8) < n {
                 steps.places[k] = turned;
             }
-            steps.steps[usize::from(turned)] = (*step).into();
+            steps.sizes[usize::from(turned)] = (*step).into();
             steps.factors[usize::from(turned)] = f32::from(*step) * normalisation(place.into());
         }
         steps
@@ -115,6 +115,6 @@ impl Steps {
     #[inline(always)]
     pub(super) fn dequantised(&self, place: usize, value: i32) -> i32 {
         // 16 bits times 16 bits.
-        value.wrapping_mul(self.steps[place])
+        value.wrapping_mul(self.sizes[place])
     }
 }

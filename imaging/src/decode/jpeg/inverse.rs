@@ -121,8 +121,9 @@ impl Lanes<4> for f32x4 {
     const ZERO: Self = Self::ZERO;
 
     #[inline(always)]
-    fn dequantised(&[a, b, c, d, ..]: &[i32; 8], &[e, f, g, h, ..]: &[f32; 8]) -> Self {
-        Self::from_i32x4(i32x4::new([a, b, c, d])) * Self::new([e, f, g, h])
+    fn dequantised(column: &[i32; 8], factors: &[f32; 8]) -> Self {
+        let column = i32x4::new(std::array::from_fn(|row| column[row]));
+        Self::from_i32x4(column) * Self::new(std::array::from_fn(|row| factors[row]))
     }
 
     #[inline(always)]
