@@ -1,6 +1,7 @@
 //! The passes of a resize: each applies weights along one axis.
 //!
-//! Knows rows of bytes and nothing of colours. Loops are written so that the compiler makes vector instructions of them.
+//! Knows rows of bytes and nothing of colours. Columns use vector types; the other loops are written so that the compiler makes
+//! vector instructions of them.
 
 use wide::{i16x8, i16x16, i32x8, u8x16};
 
