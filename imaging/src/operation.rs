@@ -52,7 +52,7 @@ pub enum Fidelity {
     /// No difference that the measures of quality know.
     #[default]
     Full,
-    /// Half a point of SSIMULACRA2 may be lost where it saves a fifth of the time: large JPEGs made into small ones.
+    /// A point of SSIMULACRA2 may be lost where it saves a fifth of the time: large JPEGs made into small ones.
     NearEqual,
 }
 
@@ -100,7 +100,8 @@ pub(crate) struct Detail {
 
 /// What is enough for every result. Found by a sweep of factors over photographs.
 const OVERSAMPLING: f64 = 1.5;
-/// What is enough for a JPEG of at most [`USUAL_QUALITY`]: it takes half a point of SSIMULACRA2, and a tenth of the time.
+/// What is enough for a JPEG of at most [`USUAL_QUALITY`]: it takes half a point to one of SSIMULACRA2, and a tenth to a sixth of
+/// the time.
 const USUAL_OVERSAMPLING: f64 = 1.25;
 /// Up to this quality nobody asks for the last detail.
 const USUAL_QUALITY: u8 = 85;
