@@ -10,7 +10,7 @@ mod jpeg;
 mod png;
 mod webp;
 
-pub(crate) use jpeg::{Tokens, color_size};
+pub(crate) use jpeg::color_size;
 
 /// What is encoded.
 #[derive(Debug, Clone, Copy)]

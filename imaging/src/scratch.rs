@@ -1,6 +1,6 @@
 //! Memory that is reused from one picture to the next: fresh pages for 36 MB cost more than a small resize.
 
-use crate::{Error, encode::Tokens};
+use crate::Error;
 
 /// Buffers of one thread's renders. Reusing it saves page faults; dropping it frees everything.
 #[derive(Debug, Default)]
@@ -16,8 +16,6 @@ pub struct Scratch {
     pub(crate) planes: [Vec<u8>; 4],
     /// What a JPEG decoder needs besides.
     pub(crate) jpeg: JpegScratch,
-    /// What a JPEG encoder has collected to write.
-    pub(crate) tokens: Tokens,
 }
 
 /// Memory of a JPEG while it is decoded.
@@ -45,7 +43,6 @@ impl Scratch {
     pub(crate) fn trim(&mut self) {
         if self.held_bytes() > Self::KEPT_BYTES {
             self.jpeg = JpegScratch::default();
-            self.tokens = Tokens::default();
         }
         while self.held_bytes() > Self::KEPT_BYTES {
             let buffers = [&mut self.pixels, &mut self.spare, &mut self.resized];
@@ -63,7 +60,6 @@ impl Scratch {
             resized,
             planes,
             jpeg,
-            tokens,
         } = self;
         let bytes: usize = [pixels, spare, resized, &jpeg.window]
             .into_iter()
@@ -72,7 +68,7 @@ impl Scratch {
             .sum();
         let coefficients: usize = jpeg.coefficients.iter().map(Vec::capacity).sum();
         let nonzero: usize = jpeg.nonzero.iter().map(Vec::capacity).sum();
-        bytes + 2 * coefficients + 8 * nonzero + tokens.bytes()
+        bytes + 2 * coefficients + 8 * nonzero
     }
 }
 

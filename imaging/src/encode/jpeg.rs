@@ -21,13 +21,12 @@ mod huffman;
 mod tokens;
 
 pub(crate) use channels::color_size;
-pub(crate) use tokens::Tokens;
 
 use channels::split;
 use file::Component;
 use forward::{Coefficients, Quantisation};
 use huffman::{Code, Counts};
-use tokens::Collector;
+use tokens::{Collector, Tokens};
 
 /// Blocks of luma in an MCU if colour is at half size: two by two.
 const HALVED: u8 = 0x22;
@@ -78,7 +77,7 @@ pub(super) fn encode_channels(
             }; 2],
         );
     }
-    let Scratch { planes, tokens, .. } = scratch;
+    let planes = &scratch.planes;
     let scan = Scan {
         luma: Channel::new(&planes[0], size, &quantisation[0]),
         colors: planes[1..=colors]
@@ -87,7 +86,8 @@ pub(super) fn encode_channels(
             .collect(),
         side: usize::from(components[0].sampling & 15),
     };
-    let counts = scan.collect(tokens);
+    let mut tokens = Tokens::default();
+    let counts = scan.collect(&mut tokens);
     let codes: Vec<_> = counts[..2 * quantisation.len()]
         .iter()
         .map(Code::new)
@@ -102,7 +102,7 @@ pub(super) fn encode_channels(
         &quantisation,
         &codes,
     );
-    file::finish(&mut file, &codes, tokens);
+    file::finish(&mut file, &codes, &tokens);
     Ok(file)
 }
 

@@ -18,19 +18,13 @@ const BESIDE: u32 = 6;
 ///
 /// One number each: the table in bits 14 and 15, the symbol in bits 6 to 13, the bits that follow below; if these are more
 /// than [`BESIDE`], they are a number of their own.
-#[derive(Debug, Default)]
-pub(crate) struct Tokens {
+#[derive(Default)]
+pub(super) struct Tokens {
     full: Vec<Vec<u16>>,
     last: Vec<u16>,
 }
 
 impl Tokens {
-    /// Bytes that it holds.
-    pub(crate) fn bytes(&self) -> usize {
-        let pieces = self.full.iter().chain([&self.last]);
-        pieces.map(Vec::capacity).sum::<usize>() * size_of::<u16>()
-    }
-
     /// Calls `take` with each table, symbol and the bits that follow it.
     #[inline(always)]
     pub(super) fn for_each(&self, mut take: impl FnMut(usize, u8, u16)) {
@@ -70,10 +64,7 @@ pub(super) struct Collector<'a> {
 }
 
 impl<'a> Collector<'a> {
-    /// Nothing yet, in memory that is reused.
     pub(super) fn new(tokens: &'a mut Tokens) -> Self {
-        tokens.full.clear();
-        tokens.last.clear();
         Self {
             tokens,
             counts: [[0; 256]; 4],
