@@ -17,30 +17,6 @@ pub enum OutputFormat {
 }
 
 impl OutputFormat {
-    /// Lower-case name: `jpeg`, `png`, `webp` or `avif`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Jpeg => "jpeg",
-            Self::Png => "png",
-            Self::Webp => "webp",
-            #[cfg(feature = "avif")]
-            Self::Avif => "avif",
-        }
-    }
-
-    /// Media type, for a `Content-Type` header.
-    #[must_use]
-    pub const fn media_type(self) -> &'static str {
-        match self {
-            Self::Jpeg => "image/jpeg",
-            Self::Png => "image/png",
-            Self::Webp => "image/webp",
-            #[cfg(feature = "avif")]
-            Self::Avif => "image/avif",
-        }
-    }
-
     /// The longest side that is written, in pixels: all that the format can express, or that can be coded in good time.
     pub(crate) const fn longest_side(self) -> u32 {
         match self {

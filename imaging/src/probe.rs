@@ -81,32 +81,6 @@ impl InputFormat {
             }),
         }
     }
-
-    /// Lower-case name: `jpeg`, `png`, `webp`, `gif` or `avif`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Jpeg => "jpeg",
-            Self::Png => "png",
-            Self::Webp => "webp",
-            Self::Gif => "gif",
-            #[cfg(feature = "avif")]
-            Self::Avif => "avif",
-        }
-    }
-
-    /// Media type, for a `Content-Type` header.
-    #[must_use]
-    pub const fn media_type(self) -> &'static str {
-        match self {
-            Self::Jpeg => "image/jpeg",
-            Self::Png => "image/png",
-            Self::Webp => "image/webp",
-            Self::Gif => "image/gif",
-            #[cfg(feature = "avif")]
-            Self::Avif => "image/avif",
-        }
-    }
 }
 
 impl fmt::Display for InputFormat {

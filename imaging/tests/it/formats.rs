@@ -244,12 +244,12 @@ fn every_output_format_holds_the_picture_and_no_metadata() {
             (encoded.format, encoded.size, encoded.truncated),
             (format, s, false)
         );
-        assert_eq!(info(&encoded.bytes).format.name(), format.name());
+        assert_eq!(info(&encoded.bytes).format.to_string(), format.to_string());
         assert!(
             !encoded.bytes.windows(6).any(|window| window == b"secret"),
             "{format}"
         );
-        check(format.name(), &encoded.bytes, photo, 4.0);
+        check(&format.to_string(), &encoded.bytes, photo, 4.0);
     }
 }
 
