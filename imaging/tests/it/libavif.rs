@@ -2,29 +2,18 @@
 //!
 //! They read and write files, so each call has a folder of its own.
 
-use std::{fs, io::Write, process::Command};
+use std::{fs, process::Command};
 
 use imaging::Size;
 
-use crate::make::{Paint, Pixels, paint, png_with};
+use crate::{
+    make::{Paint, Pixels, paint, png_with},
+    programs,
+};
 
-/// Whether the programs are there. Where they are not, the test says so and returns; with `CHITRAM_REQUIRE=all`
-/// it fails.
+/// Whether the programs are there: [`programs::require`].
 pub(crate) fn require() -> bool {
-    let starts = |program: &&str| Command::new(program).arg("--version").output().is_ok();
-    let Some(missing) = ["avifenc", "avifdec"].iter().find(|p| !starts(p)) else {
-        return true;
-    };
-    assert!(
-        std::env::var_os("CHITRAM_REQUIRE").is_none_or(|all| all != "all"),
-        "needs {missing}: scripts/backends"
-    );
-    // Not `eprintln!`, which the test harness keeps to itself.
-    let _ = writeln!(
-        std::io::stderr(),
-        "not run: needs {missing} (scripts/backends)"
-    );
-    false
+    programs::require(&["avifenc", "avifdec"], "--version")
 }
 
 /// An AVIF of `picture`, with alpha if the picture has any. A speed and quantizers near the best are chosen already.

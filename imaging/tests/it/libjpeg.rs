@@ -13,6 +13,7 @@ use imaging::Size;
 use crate::{
     ideal::Picture,
     make::{Paint, paint, size},
+    programs,
 };
 
 /// Scan scripts, for `-scans`.
@@ -28,23 +29,9 @@ pub(crate) struct Shown {
     pub complained: bool,
 }
 
-/// Whether the programs are there. Where they are not, the test says so and returns; with `CHITRAM_REQUIRE=all`
-/// it fails.
+/// Whether the programs are there: [`programs::require`].
 pub(crate) fn require() -> bool {
-    let starts = |program: &&str| Command::new(program).arg("-version").output().is_ok();
-    let Some(missing) = ["cjpeg", "djpeg", "jpegtran"].iter().find(|p| !starts(p)) else {
-        return true;
-    };
-    assert!(
-        std::env::var_os("CHITRAM_REQUIRE").is_none_or(|all| all != "all"),
-        "needs {missing}: scripts/backends"
-    );
-    // Not `eprintln!`, which the test harness keeps to itself.
-    let _ = writeln!(
-        std::io::stderr(),
-        "not run: needs {missing} (scripts/backends)"
-    );
-    false
+    programs::require(&["cjpeg", "djpeg", "jpegtran"], "-version")
 }
 
 /// A JPEG of `picture`.

@@ -20,6 +20,8 @@ mod make;
 mod malformed;
 mod memory;
 mod orientation;
+mod programs;
 mod properties;
+mod scaled;
 mod shapes;
 mod sizes;

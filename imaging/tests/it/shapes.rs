@@ -1,9 +1,8 @@
 //! Every shape of JPEG that libjpeg-turbo writes, against what libjpeg-turbo itself shows of it.
 //!
-//! At full size, pixel by pixel. Smaller, against the ideal downscale of the original, and no worse than its own scaled
-//! decode followed by that same downscale.
+//! At full size, pixel by pixel; `scaled` has what is made smaller.
 
-use imaging::{Error, Fidelity, Limits, Operation, OutputFormat, Scratch, Size, probe, render};
+use imaging::{Error, Limits, OutputFormat, Scratch, Size, probe, render};
 use jpeg_encoder::{ColorType as JpegColor, SamplingFactor};
 
 use crate::{
@@ -89,7 +88,7 @@ const SIZES: [Size; 12] = [
 ];
 
 /// Smooth colours, sharp edges, fine lines and grain.
-fn scene(x: u32, y: u32) -> [u8; 4] {
+pub(crate) fn scene(x: u32, y: u32) -> [u8; 4] {
     let [red, green, blue, _] = photo(x, y);
     let hash =
         (x.wrapping_mul(0x9e37_79b1) ^ y.wrapping_mul(0x85eb_ca77)).wrapping_mul(0xc2b2_ae3d);
@@ -104,7 +103,7 @@ fn scene(x: u32, y: u32) -> [u8; 4] {
 }
 
 /// All failures of a test at once: one alone tells little of what a decoder gets wrong.
-fn assert_none(failures: impl IntoIterator<Item = String>) {
+pub(crate) fn assert_none(failures: impl IntoIterator<Item = String>) {
     let failures: Vec<String> = failures.into_iter().collect();
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
@@ -295,118 +294,4 @@ fn arithmetic_coding_is_refused_by_name() {
             "{coding:?}: {refused:?}"
         );
     }
-}
-
-/// The sides of a 480-pixel-wide picture's renders: one to eight pixels of each block of eight are enough for them,
-/// and some sides in between.
-const SIDES: [u32; 13] = [24, 40, 60, 75, 80, 100, 120, 150, 160, 200, 240, 280, 320];
-
-/// Of smaller pictures.
-const SHAPES: [&[&str]; 8] = [
-    &["-sample", "1x1"],
-    &["-sample", "2x1"],
-    &["-sample", "2x2"],
-    &["-sample", "1x2"],
-    &["-sample", "4x1"],
-    &["-sample", "3x1"],
-    &["-sample", "2x2,1x2,2x1"],
-    &["-rgb"],
-];
-
-/// Decibels that a render may be below libjpeg's own scaled decode.
-const TOLERANCE: f64 = 0.5;
-/// Decibels that are good enough whatever libjpeg has: two or three levels here and there.
-const PERFECT: f64 = 40.0;
-
-/// The fewest pixels of each block of eight, but at `least` so many, that leave the resize a quarter more than it needs.
-fn coarsest(source: Size, target: Size, least: u32) -> u32 {
-    let enough = |n: &u32| {
-        f64::from(n * source.width) >= 10.0 * f64::from(target.width)
-            && f64::from(n * source.height) >= 10.0 * f64::from(target.height)
-    };
-    (least..8).find(enough).unwrap_or(8)
-}
-
-/// A file that shows `scene`, and how coarsely it may be decoded at least.
-struct Smaller {
-    what: String,
-    bytes: Vec<u8>,
-    dimensions: Size,
-    fidelity: Fidelity,
-    least: u32,
-}
-
-impl Smaller {
-    /// What is wrong at each side. Measured against the picture before it became a JPEG: how the samples that it lacks
-    /// should be made up is anybody's choice.
-    fn check(&self) -> Vec<String> {
-        let original = Picture::painted(self.dimensions, scene);
-        let mut scaled: [Option<Picture>; 9] = Default::default();
-        let mut check = |side| {
-            let mut operation = Operation::inside(side, OutputFormat::Png);
-            operation.fidelity = self.fidelity;
-            let encoded = render(
-                &self.bytes,
-                &operation,
-                &Limits::default(),
-                &mut Scratch::new(),
-            );
-            let encoded = encoded.map_err(|error| format!("{} to {side}: {error}", self.what))?;
-            let ideal = original.resized(encoded.size);
-            let ours = Picture::of(&Pixels::of(&encoded)).difference(&ideal).psnr();
-
-            let n = coarsest(self.dimensions, encoded.size, self.least);
-            let scaled = scaled[n as usize].get_or_insert_with(|| {
-                let scale = format!("{n}/8");
-                djpeg(&["-scale", &scale], &self.bytes).unwrap().picture
-            });
-            let extent = |side: u32| f64::from(side * n) / 8.0;
-            let extent = (
-                extent(self.dimensions.width),
-                extent(self.dimensions.height),
-            );
-            let theirs = scaled.resized_from(extent, encoded.size).rounded();
-            let theirs = theirs.difference(&ideal).psnr();
-            if ours >= theirs.min(PERFECT) - TOLERANCE {
-                return Ok(());
-            }
-            Err(format!(
-                "{} to {side}: {ours:.1} dB, libjpeg's {n}/8 has {theirs:.1} dB",
-                self.what
-            ))
-        };
-        SIDES
-            .into_iter()
-            .filter_map(|side| check(side).err())
-            .collect()
-    }
-}
-
-#[test]
-fn smaller_pictures_are_as_near_to_the_original_as_libjpegs() {
-    if !require() {
-        return;
-    }
-    let mut failures = Vec::new();
-    for dimensions in [size(480, 360), size(475, 333)] {
-        for (fidelity, coding, least) in [
-            (Fidelity::Full, &["-quality", "90"][..], 2),
-            (Fidelity::NearEqual, &["-quality", "90"], 1),
-            (Fidelity::Full, &["-progressive"], 1),
-            (Fidelity::Full, &["-scans", COMPONENT], 2),
-        ] {
-            for shape in SHAPES {
-                let arguments = [coding, shape].concat();
-                let smaller = Smaller {
-                    what: format!("{fidelity:?} {arguments:?}"),
-                    bytes: cjpeg(&arguments, dimensions, scene),
-                    dimensions,
-                    fidelity,
-                    least,
-                };
-                failures.extend(smaller.check());
-            }
-        }
-    }
-    assert_none(failures);
 }
