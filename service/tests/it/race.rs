@@ -16,9 +16,11 @@ use crate::support::{
 /// Different contents at a time, and races of each: 1,000 together.
 const CONTENTS: u8 = 4;
 const RACES: u32 = 250;
-/// The delete's lead grows by this from one race to the next, up to eight times: on a machine of one core the upload would
-/// otherwise always come first.
-const LEAD: Duration = Duration::from_millis(1);
+/// The delete's first lead once the upload came first. The lead doubles whenever it did and is halved whenever it did not, so that
+/// both orders are raced at the edge between them however fast the machine is.
+const LEAD: Duration = Duration::from_micros(100);
+/// More than any delete takes.
+const LONGEST_LEAD: Duration = Duration::from_secs(1);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_delete_that_races_an_upload_of_the_same_bytes_never_loses_them() {
@@ -26,8 +28,8 @@ async fn a_delete_that_races_an_upload_of_the_same_bytes_never_loses_them() {
     let races = (1..=CONTENTS).map(|seed| race(&service, pictures::png(seed, 16, 12, false)));
     let survived: u32 = futures::future::join_all(races).await.into_iter().sum();
     assert!(
-        survived > 0,
-        "the upload never came second, so nothing was raced"
+        (1..u32::from(CONTENTS) * RACES).contains(&survived),
+        "one of the two always came first, so nothing was raced: {survived} uploads survived"
     );
 
     let objects = service.folder().join("objects");
@@ -43,13 +45,13 @@ async fn a_delete_that_races_an_upload_of_the_same_bytes_never_loses_them() {
 
 /// Races one content, and leaves it uploaded. Answers how often an upload survived the delete.
 async fn race(service: &Service, picture: Vec<u8>) -> u32 {
-    let mut survived = 0;
+    let (mut survived, mut lead) = (0, Duration::ZERO);
     let mut id = upload(service, &picture).await;
-    for number in 0..RACES {
+    for _ in 0..RACES {
         let path = format!("/v1/images/{id}");
         let delete = send(service.request(Method::DELETE, &path));
         let second = async {
-            tokio::time::sleep(number % 9 * LEAD).await;
+            tokio::time::sleep(lead).await;
             upload(service, &picture).await
         };
         let (deleted, uploaded) = tokio::join!(delete, second);
@@ -57,8 +59,10 @@ async fn race(service: &Service, picture: Vec<u8>) -> u32 {
         if uploaded == id {
             // The upload came first: it was answered with the picture that was then deleted.
             id = upload(service, &picture).await;
+            lead = (2 * lead).clamp(LEAD, LONGEST_LEAD);
         } else {
             survived += 1;
+            lead /= 2;
             id = uploaded;
         }
         let content = send(service.get(&format!("/v1/images/{id}/content"))).await;
