@@ -1,10 +1,10 @@
 //! Where the stand-in differs from Toxiproxy 2.12 on purpose. Each test asserts what both do, so that a new version of
 //! the real server which mends its fault is noticed.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, net::SocketAddr, time::Duration};
 
 use serde_json::{Value, json};
-use tokio::time::timeout;
+use tokio::{sync::mpsc, time::timeout};
 
 use super::{
     peers::{PATIENCE, Peer, echo_server, pair, server},
@@ -28,6 +28,19 @@ async fn both<S: Future<Output = ()>, R: Future<Output = ()>>(
     }
 }
 
+/// Fills a connection through `proxy` until its server can send no more, since the client does not read.
+async fn stuff(proxy: SocketAddr, clients: &mut mpsc::Receiver<Peer>) -> (Peer, Peer) {
+    let (client, server) = pair(proxy, clients).await;
+    let block = vec![0; 1 << 20];
+    while timeout(Duration::from_secs(1), server.0.writable())
+        .await
+        .is_ok()
+    {
+        let _ = server.0.try_write(&block);
+    }
+    (client, server)
+}
+
 /// Removing a toxic while a client does not read: the real server waits for the client and keeps a lock, so that other
 /// requests hang too. A rollback must not depend on the client that suffers from the fault.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -38,15 +51,7 @@ async fn a_toxic_is_removed_although_a_client_does_not_read() {
         subject
             .toxic("latency", "downstream", json!({"latency": 1}))
             .await;
-        let (client, server) = pair(proxy, &mut clients).await;
-        let block = vec![0; 1 << 20];
-        while timeout(Duration::from_secs(1), server.0.writable())
-            .await
-            .is_ok()
-        {
-            let _ = server.0.try_write(&block);
-        }
-        (client, server)
+        stuff(proxy, &mut clients).await
     }
     let remove = "DELETE /proxies/p/toxics/latency_downstream";
     both(
@@ -59,6 +64,32 @@ async fn a_toxic_is_removed_although_a_client_does_not_read() {
         async |subject| {
             let _peers = stuffed(&subject).await;
             assert!(timeout(STUCK, subject.call(remove, "")).await.is_err());
+        },
+    )
+    .await;
+}
+
+/// Adding a toxic while a client does not read: the real server waits for the client, and for ever if the client goes
+/// away meanwhile: its API answers 503 after 25 seconds, for this proxy from then on to everything.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_toxic_is_added_although_a_client_does_not_read() {
+    async fn stuffed(subject: &Subject) -> (Peer, Peer) {
+        let (upstream, mut clients) = server().await;
+        let proxy = subject.proxy(upstream).await;
+        stuff(proxy, &mut clients).await
+    }
+    let add = "POST /proxies/p/toxics";
+    let toxic = json!({"type": "latency", "stream": "downstream", "attributes": {"latency": 1}});
+    both(
+        async |subject| {
+            let _peers = stuffed(&subject).await;
+            timeout(PROMPT, subject.ok(add, &toxic))
+                .await
+                .expect("the addition waits for the client");
+        },
+        async |subject| {
+            let _peers = stuffed(&subject).await;
+            assert!(timeout(STUCK, subject.call(add, &toxic)).await.is_err());
         },
     )
     .await;

@@ -1,6 +1,9 @@
 //! What a proxy carries while it injects nothing, and when connections end.
 
+use std::net::SocketAddr;
+
 use serde_json::json;
+use tokio::sync::mpsc;
 
 use crate::toxiproxy::{
     on_both,
@@ -18,6 +21,7 @@ on_both! {
     populate_with_the_same_addresses_keeps_connections,
     there_is_no_half_close,
     a_sender_is_slowed_to_the_pace_of_its_reader,
+    a_sender_is_slowed_behind_a_latency_too,
 }
 
 async fn bytes_pass_both_ways_unchanged(subject: Subject) {
@@ -117,23 +121,30 @@ async fn there_is_no_half_close(subject: Subject) {
 }
 
 async fn a_sender_is_slowed_to_the_pace_of_its_reader(subject: Subject) {
-    const FAR_TOO_MUCH: usize = 256 << 20;
-    let (upstream, mut clients) = server().await;
+    let (upstream, clients) = server().await;
     let proxy = subject.proxy(upstream).await;
-    for with_latency in [false, true] {
-        if with_latency {
-            subject
-                .toxic("latency", "upstream", json!({"latency": 600_000}))
-                .await;
-        }
-        let (client, _idle) = pair(proxy, &mut clients).await;
-        let block = vec![0; 1 << 20];
-        let mut taken = 0;
-        // Stuck when nothing was taken for that long.
-        while let Ok(ready) = tokio::time::timeout(ms(1000), client.0.writable()).await {
-            ready.unwrap();
-            taken += client.0.try_write(&block).unwrap_or(0);
-            assert!(taken < FAR_TOO_MUCH, "the proxy takes all it is sent");
-        }
+    expect_a_bounded_intake(proxy, clients).await;
+}
+
+async fn a_sender_is_slowed_behind_a_latency_too(subject: Subject) {
+    let (upstream, clients) = server().await;
+    let proxy = subject.proxy(upstream).await;
+    subject
+        .toxic("latency", "upstream", json!({"latency": 600_000}))
+        .await;
+    expect_a_bounded_intake(proxy, clients).await;
+}
+
+/// Sends to a server that does not read, until the proxy takes no more.
+async fn expect_a_bounded_intake(proxy: SocketAddr, mut clients: mpsc::Receiver<Peer>) {
+    const FAR_TOO_MUCH: usize = 256 << 20;
+    let (client, _idle) = pair(proxy, &mut clients).await;
+    let block = vec![0; 1 << 20];
+    let mut taken = 0;
+    // Stuck when nothing was taken for that long.
+    while let Ok(ready) = tokio::time::timeout(ms(1000), client.0.writable()).await {
+        ready.unwrap();
+        taken += client.0.try_write(&block).unwrap_or(0);
+        assert!(taken < FAR_TOO_MUCH, "the proxy takes all it is sent");
     }
 }
