@@ -17,6 +17,7 @@ mod avif;
 mod gif;
 mod jpeg;
 mod png;
+mod vp8;
 mod webp;
 
 /// The longest side of what presets make of a picture; only used to estimate memory.
@@ -46,7 +47,7 @@ pub(crate) fn decode(
     let attempt = AssertUnwindSafe(|| match info.format {
         InputFormat::Jpeg => jpeg::decode(bytes, target, detail, limits, scratch),
         InputFormat::Png => png::decode(bytes, info, limits, scratch),
-        InputFormat::Webp => webp::decode(bytes, info, target, limits, scratch),
+        InputFormat::Webp => webp::decode(bytes, info, target, detail, limits, scratch),
         InputFormat::Gif => gif::decode(bytes, info, limits, scratch),
         #[cfg(feature = "avif")]
         InputFormat::Avif => avif::decode(bytes, info, limits, scratch),

@@ -4,10 +4,11 @@ use super::peak_bytes;
 use crate::{
     Error, Info, InputFormat, Limits, Orientation, Scratch, Size,
     bytes::{le_u16, le_u24, le_u32},
-    decode::gif::place,
+    decode::{gif::place, vp8},
     encode::color_size,
     exif,
-    raster::{Encoding, Layout, Pixels, Plane, Raster},
+    operation::Detail,
+    raster::{Encoding, Layout, Pixels, Raster},
     scratch::blank,
     webp::ffi::{self, DecodeFailure},
 };
@@ -47,6 +48,7 @@ pub(super) fn decode(
     bytes: &[u8],
     info: &Info,
     target: Size,
+    detail: Detail,
     limits: &Limits,
     scratch: &mut Scratch,
 ) -> Result<Raster, Error> {
@@ -60,7 +62,7 @@ pub(super) fn decode(
         let pixels = if size == frame || container.frame.lossless || alpha {
             packed(&container, size, layout, scratch)?
         } else {
-            channels(&container, scratch)?
+            channels(&container, target, detail, scratch)?
         };
         return Ok(Raster {
             pixels,
@@ -116,29 +118,44 @@ fn packed(
     Ok(Pixels::Packed(size))
 }
 
-/// Decodes the first frame to the channels that it is coded in. libwebp's own scaler would work on these too, but takes
-/// longer than all of our resize, and averages areas.
-fn channels(container: &Container, scratch: &mut Scratch) -> Result<Pixels, Error> {
-    let Frame { data, size, .. } = container.frame;
-    let color = color_size(size, true);
-    let [luma, blue, red, _] = &mut scratch.planes;
-    blank(luma, size.bytes(1))?;
-    blank(blue, color.bytes(1))?;
-    blank(red, color.bytes(1))?;
-    ffi::decode_channels(data, size, [luma, blue, red]).map_err(damaged_pixels)?;
-    let plane = |plane: Size, share: f64| Plane {
-        stride: plane.width as usize,
-        size: plane,
-        extent: (
-            f64::from(size.width) * share,
-            f64::from(size.height) * share,
-        ),
-        block_means: false,
-    };
+/// Decodes a lossy first frame to the channels that it is coded in, each sample the mean of a square.
+fn channels(
+    container: &Container,
+    target: Size,
+    detail: Detail,
+    scratch: &mut Scratch,
+) -> Result<Pixels, Error> {
+    let Frame { data, at, size, .. } = container.frame;
+    let frame = Chunks { bytes: data, at: 0 }
+        .find(|chunk| chunk.kind == b"VP8 ")
+        .map_or(&[][..], |chunk| chunk.content);
+    let luma = block_for(size, target);
+    let color = block_for(
+        color_size(size, true),
+        color_size(target, detail.halves_color),
+    );
+    let [of_luma, of_blue, of_red, _] = &mut scratch.planes;
+    let planes = vp8::decode(frame, size, [luma, color], [of_luma, of_blue, of_red]);
+    let planes = planes.map_err(|failure| match failure {
+        vp8::Failure::Damaged(reason) => damaged(at, reason),
+        vp8::Failure::OutOfMemory(error) => error,
+    })?;
     Ok(Pixels::Planar {
-        planes: vec![plane(size, 1.0), plane(color, 0.5), plane(color, 0.5)],
+        planes: planes.to_vec(),
         encoding: Encoding::VideoYCbCr,
     })
+}
+
+/// The side of the squares of which one sample is left: the largest that leaves [`OVERSAMPLING`] times the target.
+fn block_for(stored: Size, target: Size) -> usize {
+    let leaves = |stored: u32, target: u32, block: u32| stored / block >= target * OVERSAMPLING;
+    [8, 4, 2]
+        .into_iter()
+        .find(|block| {
+            leaves(stored.width, target.width, *block)
+                && leaves(stored.height, target.height, *block)
+        })
+        .map_or(1, |block| block as usize)
 }
 
 /// The size to decode to: [`OVERSAMPLING`] times the target, or the full size if that is not much larger.
@@ -171,6 +188,8 @@ struct Container<'a> {
 struct Frame<'a> {
     /// From its `ALPH` or `VP8 ` chunk on, as libwebp takes it.
     data: &'a [u8],
+    /// Where that is in the file.
+    at: usize,
     size: Size,
     /// Distance from the canvas' left and top.
     position: (usize, usize),
@@ -288,6 +307,7 @@ impl<'a> Frame<'a> {
             let alpha = alpha || (lossless && chunk.content[4] & 0x10 != 0);
             return Ok(Self {
                 data,
+                at,
                 size,
                 position: (0, 0),
                 lossless,

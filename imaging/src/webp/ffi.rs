@@ -7,7 +7,7 @@
 
 use libwebp_sys as sys;
 
-use crate::{Size, encode::color_size};
+use crate::Size;
 
 /// Why libwebp gave no pixels.
 #[derive(Debug, Clone, Copy)]
@@ -50,16 +50,15 @@ pub(crate) fn decode(
     run(data, config, size.bytes(channels))
 }
 
-/// Decodes one lossy picture of the size `stored` into luma and the two colours, whose sides are half as long, rounded up.
-///
-/// For pictures that are made much smaller: the edges of blocks are not smoothed. Nobody would see them, and nothing is predicted
-/// from smoothed samples.
+/// Decodes one lossy picture of the size `stored` into luma and the two colours, whose sides are half as long, rounded up, without
+/// smoothing the edges of blocks: what our own decoder is held against.
+#[cfg(test)]
 pub(crate) fn decode_channels(
     data: &[u8],
     stored: Size,
     [luma, blue, red]: [&mut [u8]; 3],
 ) -> Result<(), DecodeFailure> {
-    let color = color_size(stored, true);
+    let color = crate::encode::color_size(stored, true);
     let expected = (stored.bytes(1), color.bytes(1));
     if (luma.len(), blue.len()) != expected || red.len() != blue.len() || stored.pixels() == 0 {
         return Err(WRONG_SIZE);
@@ -156,13 +155,23 @@ pub(crate) fn encode(
     alpha: bool,
     settings: Settings,
 ) -> Result<Vec<u8>, String> {
+    let mut config = sys::WebPConfig::new().map_err(|()| "libwebp's version differs".to_owned())?;
+    config.quality = f32::from(settings.quality);
+    config.method = settings.method.into();
+    encode_with(pixels, size, alpha, &config)
+}
+
+/// The same with all of libwebp's settings, which it checks.
+pub(crate) fn encode_with(
+    pixels: &[u8],
+    size: Size,
+    alpha: bool,
+    config: &sys::WebPConfig,
+) -> Result<Vec<u8>, String> {
     let channels = if alpha { 4 } else { 3 };
     if pixels.len() != size.bytes(channels) || size.pixels() == 0 {
         return Err("the pixels do not match the size".to_owned());
     }
-    let mut config = sys::WebPConfig::new().map_err(|()| "libwebp's version differs".to_owned())?;
-    config.quality = f32::from(settings.quality);
-    config.method = settings.method.into();
     let mut picture =
         Picture(sys::WebPPicture::new().map_err(|()| "libwebp's version differs".to_owned())?);
     picture.0.width = size.width as i32;
@@ -183,7 +192,7 @@ pub(crate) fn encode(
     picture.0.custom_ptr = (&raw mut writer.0).cast();
     // SAFETY: `config` and `picture` were initialised by libwebp. `WebPMemoryWrite` expects `custom_ptr` to
     // be a `WebPMemoryWriter`, which it is, and which outlives the call.
-    if unsafe { sys::WebPEncode(&raw const config, &raw mut picture.0) } == 0 {
+    if unsafe { sys::WebPEncode(config, &raw mut picture.0) } == 0 {
         return Err(format!("{:?}", picture.0.error_code));
     }
     Ok(writer.written().to_vec())

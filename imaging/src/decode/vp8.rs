@@ -1,0 +1,70 @@
+//! A lossy WebP's picture: one key frame of VP8 (RFC 6386), decoded for a result that is much smaller.
+//!
+//! A sample can only be decoded after those above and to the left, so that all of them are; but each macroblock is averaged as
+//! soon as it is there, and the whole picture is never held. The edges of blocks are not smoothed (section 15): nothing of a still picture is
+//! predicted from smoothed samples, and once it is made smaller nobody would see it. What each file is for:
+//!
+//! | file | concern |
+//! |---|---|
+//! | `header`, `tables` | what the frame says of itself, and what it need not say |
+//! | `bools` | coded data: one decision after the other |
+//! | `modes`, `coefficients` | what a macroblock's decisions mean |
+//! | `predict`, `blocks`, `inverse` | from these to samples |
+//! | `macroblocks` | all of it, from the first macroblock to the last |
+//! | `averages` | where the samples go |
+
+use crate::{Error, Size, encode::color_size, raster::Plane};
+
+mod averages;
+mod blocks;
+mod bools;
+mod coefficients;
+mod header;
+mod inverse;
+mod macroblocks;
+mod modes;
+mod predict;
+mod tables;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail")]
+mod tests;
+
+use averages::Averages;
+use header::Header;
+use macroblocks::Decoder;
+
+/// Samples of luma to a side of a macroblock.
+const SIDE: usize = 16;
+
+/// Why there is no picture.
+pub(super) enum Failure {
+    /// What is wrong with the frame.
+    Damaged(&'static str),
+    OutOfMemory(Error),
+}
+
+/// Decodes the content of a `VP8 ` chunk, whose picture has this size, to luma and two colours at half its size. One sample is left of
+/// each square of so many: 1, 2, 4 or 8 to a side, for luma and for the colours.
+pub(super) fn decode(
+    frame: &[u8],
+    size: Size,
+    [of_luma, of_colors]: [usize; 2],
+    [luma, blue, red]: [&mut Vec<u8>; 3],
+) -> Result<[Plane; 3], Failure> {
+    let header = Header::read(frame).map_err(Failure::Damaged)?;
+    let across = (size.width as usize).div_ceil(SIDE);
+    let down = (size.height as usize).div_ceil(SIDE);
+    let color = color_size(size, true);
+    let channel = |samples, size, side, block| {
+        Averages::new(samples, size, side, (across, down), block).map_err(Failure::OutOfMemory)
+    };
+    let mut picture = [
+        channel(luma, size, SIDE, of_luma)?,
+        channel(blue, color, SIDE / 2, of_colors)?,
+        channel(red, color, SIDE / 2, of_colors)?,
+    ];
+    Decoder::new(header, across)
+        .decode(down, &mut picture)
+        .map_err(Failure::Damaged)?;
+    Ok(picture.map(|averages| averages.plane))
+}
