@@ -18,7 +18,7 @@ help:
 	@echo "make bench     the benchmarks"
 	@echo "make build-cost  what the cold build of the demo costs, and its ten heaviest units"
 	@echo "make fuzz      fuzz the image pipeline, each target for SECONDS=30"
-	@echo "make bench-imaging  imaging beside libvips and the image crate (ARGS=\"--case NAME --sweep --help\")"
+	@echo "make bench-imaging  imaging beside libvips and the image crate (ARGS=\"--case NAME --sweep --quantisation --help\")"
 
 demo:
 	cargo build --locked --profile demo --bins

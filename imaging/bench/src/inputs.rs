@@ -24,6 +24,22 @@ const SWEEP: [&str; 5] = [
     "mate-RainDrops.jpg",
 ];
 
+/// Photographs that our quantisation tables were not made from.
+const UNSEEN: [&str; 12] = [
+    "mate-FreshFlower.jpg",
+    "mate-YellowFlower.jpg",
+    "mate-Dune.jpg",
+    "mate-Spring.png",
+    "mate-Aqua.jpg",
+    "skimage-chelsea.png",
+    "skimage-coffee.png",
+    "skimage-astronaut.png",
+    "skimage-retina.jpg",
+    "skimage-hubble_deep_field.jpg",
+    "mate-GreenMeadow.jpg",
+    "mate-Blinds.jpg",
+];
+
 const JPEG: &str = "Q=90,subsample_mode=on,strip";
 
 /// Where photographs are and inputs go.
@@ -75,6 +91,11 @@ impl Inputs {
             photos.push(self.photo(name)?);
         }
         Ok(photos)
+    }
+
+    /// Twelve photographs for the quantisation tables.
+    pub(crate) fn unseen(&self) -> Result<Vec<PathBuf>> {
+        UNSEEN.iter().map(|name| self.photo(name)).collect()
     }
 
     fn photo(&self, name: &str) -> Result<PathBuf> {

@@ -1,4 +1,5 @@
-//! WebP: the container by our own walk, the pixels by libwebp.
+//! WebP: the container by our own walk, the pixels by libwebp, but for those of lossy pictures that are made much smaller: these are
+//! [`vp8`]'s.
 
 use super::peak_bytes;
 use crate::{
@@ -16,8 +17,8 @@ use crate::{
 const CHUNKS_OFFSET: usize = 12;
 const FRAME_HEADER_BYTES: usize = 16;
 const ALPHA_FLAG: u8 = 0x10;
-/// libwebp's own scaler averages areas, which is crude; at twice the size wanted the resize after it has the
-/// last word, and the memory and a quarter of the time of full-size pixels are saved.
+/// Averages of areas, by libwebp's scaler or ours, are crude; at twice the size wanted the resize after them has the last word, and
+/// the memory and much of the time of full-size pixels are saved.
 const OVERSAMPLING: u32 = 2;
 
 pub(super) fn probe(bytes: &[u8], limits: &Limits) -> Result<Info, Error> {
