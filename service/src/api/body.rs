@@ -63,7 +63,8 @@ fn wrapping(headers: &HeaderMap) -> Result<Wrapping, Problem> {
         "image/svg+xml" => Err(Problem::UnsupportedMediaType("SVG is not taken".to_owned())),
         other if other.starts_with("image/") => Ok(Wrapping::Raw),
         _ => Err(Problem::UnsupportedMediaType(
-            "the Content-Type must be image/jpeg, image/png, image/webp, image/gif or multipart/form-data".to_owned(),
+            "the Content-Type must be image/* for a picture as the body, or multipart/form-data"
+                .to_owned(),
         )),
     }
 }
