@@ -56,12 +56,18 @@ pub(super) fn read(
         if !bools.next(branches[0]) {
             return number;
         }
-        while !bools.next(branches[1]) {
-            number += 1;
-            if number == 16 {
-                return 16;
+        'zeros: loop {
+            // Before them one decision may have been taken since the refill, and two will follow.
+            for _ in 0..3 {
+                if bools.next(branches[1]) {
+                    break 'zeros;
+                }
+                number += 1;
+                if number == 16 {
+                    return 16;
+                }
+                branches = &tree.0[number][0];
             }
-            branches = &tree.0[number][0];
             bools.refill();
         }
         let following = &tree.0[number + 1];

@@ -70,15 +70,16 @@ impl Neighbours {
     #[inline]
     pub(super) fn read(&mut self, bools: &mut Bools, header: &Header, x: usize) -> Macroblock {
         let mut local = *bools;
+        local.refill();
         let segment = header.segment_tree.map_or(0, |[both, low, high]| {
-            if local.flag(both) {
-                2 + usize::from(local.flag(high))
+            if local.next(both) {
+                2 + usize::from(local.next(high))
             } else {
-                usize::from(local.flag(low))
+                usize::from(local.next(low))
             }
         });
-        let has_coefficients = header.coded.is_none_or(|coded| !local.flag(coded));
-        let luma = if local.flag(145) {
+        let has_coefficients = header.coded.is_none_or(|coded| !local.next(coded));
+        let luma = if local.next(145) {
             let mode = whole_luma(&mut local);
             let same = [mode.of_block(); 4];
             (self.left, self.above[x]) = (same, same);
@@ -86,6 +87,7 @@ impl Neighbours {
         } else {
             Luma::Blocks(self.blocks(&mut local, x))
         };
+        local.refill();
         let color = color(&mut local);
         *bools = local;
         Macroblock {
@@ -122,9 +124,10 @@ impl Mode {
     }
 }
 
+#[inline(always)]
 fn whole_luma(bools: &mut Bools) -> Mode {
-    let high = bools.flag(156);
-    match (high, bools.flag(if high { 128 } else { 163 })) {
+    let high = bools.next(156);
+    match (high, bools.next(if high { 128 } else { 163 })) {
         (false, false) => Mode::Dc,
         (false, true) => Mode::Vertical,
         (true, false) => Mode::Horizontal,
@@ -132,12 +135,13 @@ fn whole_luma(bools: &mut Bools) -> Mode {
     }
 }
 
+#[inline(always)]
 fn color(bools: &mut Bools) -> Mode {
-    if !bools.flag(142) {
+    if !bools.next(142) {
         Mode::Dc
-    } else if !bools.flag(114) {
+    } else if !bools.next(114) {
         Mode::Vertical
-    } else if !bools.flag(183) {
+    } else if !bools.next(183) {
         Mode::Horizontal
     } else {
         Mode::TrueMotion
