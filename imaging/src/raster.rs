@@ -56,7 +56,7 @@ pub(crate) struct Plane {
     pub size: Size,
     /// How much of these is picture, exactly: at most one sample less each way.
     pub extent: (f64, f64),
-    /// Whether each sample is the mean of a block of 8 x 8, which blurs more than the resize expects.
+    /// Whether each sample is the mean of a square of samples, which blurs more than the resize expects.
     pub block_means: bool,
 }
 

@@ -103,6 +103,9 @@ fn run(options: &Options) -> Result<bool> {
     let results = options.work.join("results");
     std::fs::create_dir_all(&inputs.made)?;
     std::fs::create_dir_all(&results)?;
+    if options.quantisation {
+        return quantisation::compare(&inputs.unseen()?);
+    }
     println!(
         "libvips {}, {} rounds\n",
         libvips.start()?.version()?,
@@ -115,9 +118,6 @@ fn run(options: &Options) -> Result<bool> {
             OutputFormat::Jpeg
         };
         return sweep::sweep(&inputs.sweep()?, &libvips, &results, output);
-    }
-    if options.quantisation {
-        return quantisation::compare(&inputs.unseen()?);
     }
     println!("{}", table::HEAD);
     for case in cases {

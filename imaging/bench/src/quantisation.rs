@@ -89,7 +89,7 @@ impl Photo {
         })
     }
 
-    /// The standard tables' quality for so many bytes: on the line between the two settings around it.
+    /// The standard tables' score for so many bytes: on the line between the two qualities around it.
     fn standard_score_at(&self, bytes: f64) -> Result<f64> {
         let (mut low, mut high) = (1, 99);
         while high - low > 1 {
@@ -102,6 +102,9 @@ impl Photo {
         }
         let below = self.attempt(low, &standard_tables())?;
         let above = self.attempt(high, &standard_tables())?;
+        if !(below.bytes <= bytes && bytes < above.bytes) {
+            return Err("no quality of the standard's tables gives as many bytes".into());
+        }
         let share = (bytes - below.bytes) / (above.bytes - below.bytes);
         Ok(below.score + (above.score - below.score) * share)
     }
@@ -149,6 +152,10 @@ impl Photo {
         {
             let length = usize::from(u16::from_be_bytes([*high, *low]));
             let content = file.get(at + 4..at + 2 + length).unwrap_or_default();
+            // The scan, behind which no tables come.
+            if *marker == 0xda {
+                break;
+            }
             if *marker == 0xdb {
                 found.extend(content.chunks_exact(65).map(|table| in_rows(&table[1..])));
             }

@@ -1,8 +1,9 @@
 //! A lossy WebP's picture: one key frame of VP8 (RFC 6386), decoded for a result that is much smaller.
 //!
 //! A sample can only be decoded after those above and to the left, so that all of them are; but each macroblock is averaged as
-//! soon as it is there, and the whole picture is never held. The edges of blocks are not smoothed (section 15): nothing of a still picture is
-//! predicted from smoothed samples, and once it is made smaller nobody would see it. What each file is for:
+//! soon as it is there, and of a result that is a quarter as large or less the picture is never held. The edges of blocks are not
+//! smoothed (section 15): nothing of a still picture is predicted from smoothed samples, and libwebp, too, leaves that out when it makes
+//! a picture smaller than three quarters. What each file is for:
 //!
 //! | file | concern |
 //! |---|---|
@@ -29,7 +30,7 @@ mod tables;
 #[allow(clippy::unwrap_used, reason = "a test may fail")]
 mod tests;
 
-use averages::Averages;
+use averages::{Averages, Channel};
 use header::Header;
 use macroblocks::Decoder;
 
@@ -54,14 +55,23 @@ pub(super) fn decode(
     let header = Header::read(frame).map_err(Failure::Damaged)?;
     let across = (size.width as usize).div_ceil(SIDE);
     let down = (size.height as usize).div_ceil(SIDE);
-    let color = color_size(size, true);
-    let channel = |samples, size, side, block| {
-        Averages::new(samples, size, side, (across, down), block).map_err(Failure::OutOfMemory)
+    let whole = Channel {
+        size,
+        extent: (size.width.into(), size.height.into()),
+        macroblock: SIDE,
+    };
+    let half = Channel {
+        size: color_size(size, true),
+        extent: (whole.extent.0 / 2.0, whole.extent.1 / 2.0),
+        macroblock: SIDE / 2,
+    };
+    let averages = |samples, channel, side| {
+        Averages::new(samples, channel, (across, down), side).map_err(Failure::OutOfMemory)
     };
     let mut picture = [
-        channel(luma, size, SIDE, of_luma)?,
-        channel(blue, color, SIDE / 2, of_colors)?,
-        channel(red, color, SIDE / 2, of_colors)?,
+        averages(luma, &whole, of_luma)?,
+        averages(blue, &half, of_colors)?,
+        averages(red, &half, of_colors)?,
     ];
     Decoder::new(header, across)
         .decode(down, &mut picture)

@@ -17,8 +17,7 @@ use crate::{
 const CHUNKS_OFFSET: usize = 12;
 const FRAME_HEADER_BYTES: usize = 16;
 const ALPHA_FLAG: u8 = 0x10;
-/// Averages of areas, by libwebp's scaler or ours, are crude; at twice the size wanted the resize after them has the last word, and
-/// the memory and much of the time of full-size pixels are saved.
+/// Averages of areas, by libwebp's scaler or ours, are crude: at twice the size wanted the resize after them has the last word.
 const OVERSAMPLING: u32 = 2;
 
 pub(super) fn probe(bytes: &[u8], limits: &Limits) -> Result<Info, Error> {
@@ -60,6 +59,7 @@ pub(super) fn decode(
     let icc = container.icc.map(<[u8]>::to_vec);
     if container.covers_canvas() {
         let size = scaled_for(frame, target);
+        // Our decoder smooths no edges, so it is for pictures of which little remains.
         let pixels = if size == frame || container.frame.lossless || alpha {
             packed(&container, size, layout, scratch)?
         } else {
@@ -126,12 +126,13 @@ fn channels(
     detail: Detail,
     scratch: &mut Scratch,
 ) -> Result<Pixels, Error> {
-    let Frame { data, at, size, .. } = container.frame;
-    let frame = Chunks { bytes: data, at: 0 }
-        .find(|chunk| chunk.kind == b"VP8 ")
-        .map_or(&[][..], |chunk| chunk.content);
-    let luma = block_for(size, target);
-    let color = block_for(
+    let Frame {
+        picture, at, size, ..
+    } = container.frame;
+    // As libwebp has it, which would decode the rest of a chunk that says too little of itself.
+    let frame = picture.ok_or_else(|| damaged(at, "ends before its last pixel"))?;
+    let luma = square_for(size, target);
+    let color = square_for(
         color_size(size, true),
         color_size(target, detail.halves_color),
     );
@@ -148,20 +149,21 @@ fn channels(
 }
 
 /// The side of the squares of which one sample is left: the largest that leaves [`OVERSAMPLING`] times the target.
-fn block_for(stored: Size, target: Size) -> usize {
-    let leaves = |stored: u32, target: u32, block: u32| stored / block >= target * OVERSAMPLING;
+fn square_for(stored: Size, target: Size) -> usize {
+    let leaves =
+        |stored: u32, target: u32, side: u32| stored / side >= target.saturating_mul(OVERSAMPLING);
     [8, 4, 2]
         .into_iter()
-        .find(|block| {
-            leaves(stored.width, target.width, *block)
-                && leaves(stored.height, target.height, *block)
+        .find(|side| {
+            leaves(stored.width, target.width, *side) && leaves(stored.height, target.height, *side)
         })
-        .map_or(1, |block| block as usize)
+        .map_or(1, |side| side as usize)
 }
 
 /// The size to decode to: [`OVERSAMPLING`] times the target, or the full size if that is not much larger.
 fn scaled_for(stored: Size, target: Size) -> Size {
-    let wanted = |stored: u32, target: u32| f64::from(target * OVERSAMPLING) / f64::from(stored);
+    let wanted =
+        |stored: u32, target: u32| f64::from(target) * f64::from(OVERSAMPLING) / f64::from(stored);
     let scale = wanted(stored.width, target.width).max(wanted(stored.height, target.height));
     if scale > 0.75 {
         return stored;
@@ -189,7 +191,9 @@ struct Container<'a> {
 struct Frame<'a> {
     /// From its `ALPH` or `VP8 ` chunk on, as libwebp takes it.
     data: &'a [u8],
-    /// Where that is in the file.
+    /// What its `VP8 ` or `VP8L` chunk holds and all that follows; nothing if the file ends before that chunk does.
+    picture: Option<&'a [u8]>,
+    /// Where that is in the file; of an animation, where its frame begins.
     at: usize,
     size: Size,
     /// Distance from the canvas' left and top.
@@ -308,6 +312,7 @@ impl<'a> Frame<'a> {
             let alpha = alpha || (lossless && chunk.content[4] & 0x10 != 0);
             return Ok(Self {
                 data,
+                picture: data.get(chunk.at + 8..).filter(|_| chunk.is_whole),
                 at,
                 size,
                 position: (0, 0),
@@ -369,6 +374,8 @@ struct Chunks<'a> {
 struct Chunk<'a> {
     kind: &'a [u8; 4],
     content: &'a [u8],
+    /// Whether the content is as long as the chunk says.
+    is_whole: bool,
     at: usize,
 }
 
@@ -380,9 +387,15 @@ impl<'a> Iterator for Chunks<'a> {
         let kind = self.bytes.get(at..)?.first_chunk()?;
         let length = le_u32(self.bytes, at + 4)? as usize;
         let content = self.bytes.get(at + 8..)?;
+        let is_whole = content.len() >= length;
         let content = &content[..content.len().min(length)];
         self.at = at + 8 + length + (length & 1);
-        Some(Chunk { kind, content, at })
+        Some(Chunk {
+            kind,
+            content,
+            is_whole,
+            at,
+        })
     }
 }
 
@@ -394,5 +407,42 @@ fn damaged_pixels(failure: DecodeFailure) -> Error {
     match failure {
         DecodeFailure::OutOfMemory(bytes) => Error::OutOfMemory { bytes },
         DecodeFailure::Damaged(reason) => Error::damaged(InputFormat::Webp, None, reason),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn size(width: u32, height: u32) -> Size {
+        Size { width, height }
+    }
+
+    #[test]
+    fn as_much_is_left_as_the_resize_needs_to_have_the_last_word() {
+        let stored = size(1600, 1200);
+        for (target, side) in [
+            (size(500, 375), 1),
+            (size(401, 301), 1),
+            (size(400, 300), 2),
+            (size(200, 150), 4),
+            (size(100, 75), 8),
+            (size(1, 1), 8),
+            // The side that needs more decides.
+            (size(100, 400), 1),
+            (size(u32::MAX, 1), 1),
+        ] {
+            assert_eq!(square_for(stored, target), side, "{target:?}");
+        }
+        assert_eq!(square_for(size(1600, 1), size(100, 1)), 1);
+    }
+
+    #[test]
+    fn what_is_made_little_smaller_is_decoded_in_full() {
+        let stored = size(1600, 1200);
+        assert_eq!(scaled_for(stored, size(601, 451)), stored);
+        assert_eq!(scaled_for(stored, size(600, 450)), size(1200, 900));
+        assert_eq!(scaled_for(stored, size(u32::MAX, u32::MAX)), stored);
+        assert_eq!(scaled_for(size(1600, 1), size(100, 1)), size(1600, 1));
     }
 }

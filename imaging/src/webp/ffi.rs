@@ -2,7 +2,7 @@
 //! any sizes: they check what libwebp does not.
 #![allow(
     unsafe_code,
-    reason = "libwebp is a C library, and no decoder in Rust is as fast and as complete"
+    reason = "libwebp is a C library, and no decoder in Rust is as complete"
 )]
 
 use libwebp_sys as sys;

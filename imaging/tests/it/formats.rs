@@ -158,24 +158,63 @@ fn webps_of_every_kind_show_their_picture() {
 
 #[test]
 fn a_large_webp_made_small_looks_like_the_same_picture_resized_in_full() {
-    let s = size(1200, 900);
-    for bytes in [webp_lossy(s, photo), webp_lossless(s, photo)] {
-        let small = Pixels::of(&rendered(
-            &bytes,
-            &Operation::inside(150, OutputFormat::Png),
-        ));
-        let expected = Pixels::of(&rendered(
-            &png(s, photo),
-            &Operation::inside(150, OutputFormat::Png),
-        ));
-        assert_eq!(small.size, expected.size);
-        let sum: u64 = small
-            .iter()
-            .zip(expected.iter())
-            .flat_map(|(a, b)| (0..4).map(move |i| u64::from(a[i].abs_diff(b[i]))))
-            .sum();
-        let mean = sum as f64 / (small.size.pixels() * 4) as f64;
-        assert!(mean < 2.0, "differs by {mean} levels");
+    // Around every step at which less is decoded, and with sides that nothing divides.
+    let cases = [
+        (1200, 900, 440),
+        (1200, 900, 300),
+        (1200, 900, 150),
+        (1200, 900, 70),
+        (1201, 899, 449),
+        (1201, 899, 280),
+        (899, 1201, 149),
+        (1201, 899, 75),
+        (1200, 7, 40),
+    ];
+    for (width, height, target) in cases {
+        let s = size(width, height);
+        let operation = Operation::inside(target, OutputFormat::Png);
+        let expected = Pixels::of(&rendered(&png(s, photo), &operation));
+        for bytes in [webp_lossy(s, photo), webp_lossless(s, photo)] {
+            let small = Pixels::of(&rendered(&bytes, &operation));
+            assert_eq!(small.size, expected.size);
+            let sum: u64 = small
+                .iter()
+                .zip(expected.iter())
+                .flat_map(|(a, b)| (0..4).map(move |i| u64::from(a[i].abs_diff(b[i]))))
+                .sum();
+            let mean = sum as f64 / (small.size.pixels() * 4) as f64;
+            assert!(mean < 2.0, "{s:?} at {target} differs by {mean} levels");
+        }
+    }
+}
+
+#[test]
+fn a_webp_without_its_last_bytes_is_refused_at_every_size() {
+    let s = size(400, 300);
+    let whole = webp_lossy(s, photo);
+    let animated = webp_of(
+        0x02,
+        s,
+        &[
+            &riff_chunk(b"ANIM", &[0; 6]),
+            &webp_frame((0, 0), s, &whole),
+        ],
+    );
+    for (file, padding) in [(whole, 1), (animated, 2)] {
+        for missing in 1 + padding..64 {
+            for side in [400, 150, 40] {
+                let refused = render(
+                    &file[..file.len() - missing],
+                    &Operation::inside(side, OutputFormat::Jpeg),
+                    &Limits::default(),
+                    &mut Scratch::new(),
+                );
+                assert!(
+                    matches!(refused, Err(Error::Damaged { .. })),
+                    "{missing} bytes less, {side} wide: {refused:?}"
+                );
+            }
+        }
     }
 }
 

@@ -3,45 +3,60 @@
 use super::{SIDE, predict::Square};
 use crate::{Error, Size, raster::Plane, scratch::filled};
 
-/// A channel, each sample the mean of a square.
+/// A channel, each sample the mean of a square. In squares that the picture's edge cuts, what the encoder put behind the edge counts too,
+/// as in JPEG: encoders repeat the last samples there.
 pub(super) struct Averages<'a> {
     samples: &'a mut [u8],
     pub plane: Plane,
-    block: usize,
+    /// 1, 2, 4 or 8.
+    side: usize,
+}
+
+/// A channel of a picture.
+pub(super) struct Channel {
+    /// Samples that show picture.
+    pub size: Size,
+    /// How many of these are picture, exactly.
+    pub extent: (f64, f64),
+    /// Samples to a side of a macroblock.
+    pub macroblock: usize,
 }
 
 impl<'a> Averages<'a> {
-    /// For macroblocks of `side` samples.
+    /// For so many macroblocks across and down, and squares of this side.
     pub(super) fn new(
         samples: &'a mut Vec<u8>,
-        size: Size,
-        side: usize,
+        channel: &Channel,
         (across, down): (usize, usize),
-        block: usize,
+        side: usize,
     ) -> Result<Self, Error> {
-        let stride = across * side / block;
-        filled(samples, stride * (down * side / block), 0)?;
-        let share = |side: u32| f64::from(side) / block as f64;
+        debug_assert!(matches!(side, 1 | 2 | 4 | 8), "{side}");
+        let stride = across * channel.macroblock / side;
+        filled(samples, stride * (down * channel.macroblock / side), 0)?;
+        let Size { width, height } = channel.size;
         let plane = Plane {
             stride,
             size: Size {
-                width: size.width.div_ceil(block as u32),
-                height: size.height.div_ceil(block as u32),
+                width: width.div_ceil(side as u32),
+                height: height.div_ceil(side as u32),
             },
-            extent: (share(size.width), share(size.height)),
-            block_means: block > 1,
+            extent: (
+                channel.extent.0 / side as f64,
+                channel.extent.1 / side as f64,
+            ),
+            block_means: side > 1,
         };
         Ok(Self {
             samples,
             plane,
-            block,
+            side,
         })
     }
 
     /// Takes the samples of a macroblock.
     #[inline(always)]
     pub(super) fn put<const ROWS: usize>(&mut self, (x, y): (usize, usize), square: &Square<ROWS>) {
-        match self.block {
+        match self.side {
             1 => self.put_means::<ROWS, 1>(x, y, square),
             2 => self.put_means::<ROWS, 2>(x, y, square),
             4 => self.put_means::<ROWS, 4>(x, y, square),
@@ -50,24 +65,24 @@ impl<'a> Averages<'a> {
     }
 
     #[inline(always)]
-    fn put_means<const ROWS: usize, const B: usize>(
+    fn put_means<const ROWS: usize, const N: usize>(
         &mut self,
         x: usize,
         y: usize,
         square: &Square<ROWS>,
     ) {
-        let width = (ROWS - 1) / B;
+        let width = (ROWS - 1) / N;
         let first = y * width * self.plane.stride + x * width;
-        for band in 0..width {
+        for line in 0..width {
             let mut sums = [0u16; SIDE];
-            for row in 0..B {
-                for (sum, sample) in sums.iter_mut().zip(square.row(band * B + row)) {
+            for row in 0..N {
+                for (sum, sample) in sums.iter_mut().zip(square.row(line * N + row)) {
                     *sum += u16::from(*sample);
                 }
             }
-            let means = &mut self.samples[first + band * self.plane.stride..][..width];
-            for (mean, sums) in means.iter_mut().zip(sums.as_chunks::<B>().0) {
-                let area = (B * B) as u16;
+            let means = &mut self.samples[first + line * self.plane.stride..][..width];
+            for (mean, sums) in means.iter_mut().zip(sums.as_chunks::<N>().0) {
+                let area = (N * N) as u16;
                 *mean = ((sums.iter().sum::<u16>() + area / 2) / area) as u8;
             }
         }

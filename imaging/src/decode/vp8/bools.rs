@@ -1,8 +1,8 @@
 //! The arithmetic decoder: yes or no, each with its probability (RFC 6386, section 7).
 //!
 //! Nothing in a file can be decoded before all that comes before it, so the time of a picture is mostly the length of this
-//! chain. What one decision hands to the next is the range; it is kept as it is left, and shifted to where the section wants it while
-//! the multiplication runs rather than before. Half of the chain is then gone.
+//! chain. What one decision hands to the next is the range; where it is split is looked up rather than calculated, and it is kept as it
+//! is left: the shift that the section wants runs beside the look-up, not before it.
 
 /// What remains of a partition.
 #[derive(Clone, Copy)]
@@ -42,19 +42,21 @@ const fn splits() -> [[u8; 256]; 256] {
 
 impl<'a> Bools<'a> {
     pub(super) fn new(partition: &'a [u8]) -> Self {
-        Self {
+        let mut bools = Self {
             value: 0,
             known: 0,
             range: 255,
             rest: partition,
             missing: 0,
-        }
+        };
+        bools.refill();
+        bools
     }
 
-    /// Whether more was taken than the partition holds.
+    /// Whether a decision needed more than the partition holds: each is made with eight bits.
     pub(super) fn is_overrun(&self) -> bool {
         // What is missing is at the end of what is known.
-        self.missing > self.known
+        self.missing + 8 > self.known
     }
 
     /// Makes the next six decisions possible, each of which shifts by 7 at most: at least 56 bits are known then.
@@ -73,7 +75,7 @@ impl<'a> Bools<'a> {
         self.known |= 0x38;
     }
 
-    /// Takes what it is to change and gives it back, so that nobody else's need be in memory rather than in registers.
+    /// By value: of what was borrowed the compiler would keep every field in memory, also in the loops that never come here.
     #[cold]
     #[inline(never)]
     fn with_last(mut self) -> Self {
@@ -125,6 +127,10 @@ impl<'a> Bools<'a> {
     fn normalise(&mut self) -> u64 {
         let shift = self.range.leading_zeros() - 56;
         self.value <<= shift;
+        debug_assert!(
+            self.known >= shift + 8,
+            "too many decisions since the last refill"
+        );
         self.known -= shift;
         self.range << shift
     }

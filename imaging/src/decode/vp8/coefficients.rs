@@ -1,6 +1,6 @@
 //! The coefficients of a block (RFC 6386, section 13).
 
-use super::{bools::Bools, inverse::Band, tables::Probabilities};
+use super::{bools::Bools, inverse::Strip, tables::Probabilities};
 
 /// Row and column of the coefficient of each number (section 13).
 const ZIGZAG: [(u8, u8); 16] = [
@@ -37,20 +37,22 @@ impl Tree {
     }
 }
 
-/// Reads the coefficients of a block from number `first` on, times their step, to where it begins in a band of zeros. Returns
+/// Reads the coefficients of a block from number `first` on, times their step, to where it begins in a strip of zeros. Returns
 /// the number behind the last one.
+///
+/// `context`: how many of the blocks above and to the left have coefficients.
 #[inline(always)]
 pub(super) fn read(
     bools: &mut Bools,
     tree: &Tree,
-    neighbours: usize,
+    context: usize,
     first: usize,
     steps: [i32; 2],
-    band: &mut Band,
+    strip: &mut Strip,
     column: usize,
 ) -> usize {
     let mut number = first;
-    let mut branches = &tree.0[first][neighbours];
+    let mut branches = &tree.0[first][context];
     while number < 16 {
         bools.refill();
         if !bools.next(branches[0]) {
@@ -80,7 +82,7 @@ pub(super) fn read(
         let value = bools.sign(size) * steps[usize::from(number > 0)];
         // Sixteen bits, as other decoders have it: more comes from damaged files only.
         let (y, x) = ZIGZAG[number];
-        band[usize::from(y)][(column + usize::from(x)) % 16] = value as i16;
+        strip[usize::from(y)][(column + usize::from(x)) % 16] = value as i16;
         number += 1;
     }
     16

@@ -16,8 +16,8 @@ pub(super) struct Header<'a> {
     pub coefficients: Vec<Bools<'a>>,
     /// The branches to a macroblock's segment, if each says its own.
     pub segment_tree: Option<[u8; 3]>,
-    /// How probable it is that a macroblock has coefficients, if each says so.
-    pub coded: Option<u8>,
+    /// How probable it is that a macroblock's coefficients are not skipped, if each says so.
+    pub not_skipped: Option<u8>,
     pub probabilities: Probabilities,
     /// By segment.
     pub steps: [Steps; SEGMENTS],
@@ -56,7 +56,7 @@ impl<'a> Header<'a> {
         // Whether later frames inherit the probabilities.
         bools.flag(128);
         let probabilities = read_probabilities(&mut bools);
-        let coded = bools.flag(128).then(|| bools.number(8));
+        let not_skipped = bools.flag(128).then(|| bools.number(8));
         if bools.is_overrun() {
             return Err(cut_off);
         }
@@ -64,7 +64,7 @@ impl<'a> Header<'a> {
             modes: bools,
             coefficients,
             segment_tree: segments.and_then(|segments| segments.tree),
-            coded,
+            not_skipped,
             probabilities,
             steps,
         })
@@ -133,7 +133,7 @@ fn partitions_of(data: &[u8], count: usize) -> Option<Vec<Bools<'_>>> {
         rest = behind;
     }
     partitions.push(Bools::new(rest));
-    Some(partitions)
+    (!rest.is_empty()).then_some(partitions)
 }
 
 /// Steps of quantisation for each segment (sections 9.6 and 14.1).

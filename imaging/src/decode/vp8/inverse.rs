@@ -5,14 +5,14 @@
 use wide::{i16x16, u8x32};
 
 /// Coefficients of four blocks beside each other, then what is to be added to their samples: four rows of sixteen.
-pub(super) type Band = [[i16; 16]; 4];
+pub(super) type Strip = [[i16; 16]; 4];
 
 /// The square root of 2 times the cosine of an eighth of pi, less 1, in parts of 65,536.
 const COSINE: i16 = 20_091;
 /// The square root of 2 times the sine of an eighth of pi, less 1, in parts of 65,536.
 const SINE: i16 = -30_068;
 
-/// The inverse transform (section 14.3): downwards, then across.
+/// The inverse transform (section 14.3): downwards, then across. In sixteen bits, which overflow in damaged files only.
 ///
 /// Its factors are kept in memory. Of ones that it knows the compiler makes other multiplications, which take twice as long.
 pub(super) struct Transform {
@@ -38,9 +38,9 @@ impl Transform {
     }
 
     #[inline(always)]
-    pub(super) fn apply(&self, band: &mut Band) {
-        let rows = self.down(band.map(i16x16::new));
-        for (row, downward) in band.iter_mut().zip(rows) {
+    pub(super) fn apply(&self, strip: &mut Strip) {
+        let rows = self.down(strip.map(i16x16::new));
+        for (row, downward) in strip.iter_mut().zip(rows) {
             let rounded: i16x16 = (self.across(downward) + 4) >> 3;
             *row = rounded.to_array();
         }
@@ -89,9 +89,9 @@ fn spread(row: i16x16, place: usize) -> i16x16 {
     wide::bytemuck::cast(bytes.swizzle_half_relaxed(u8x32::new(places)))
 }
 
-/// The means of the sixteen blocks of luma, from the first block of a band (section 14.3, the inverse Walsh-Hadamard transform).
-pub(super) fn means(band: &Band) -> [[i16; 4]; 4] {
-    let rows = band.map(|row| std::array::from_fn(|x| i32::from(row[x])));
+/// The means of the sixteen blocks of luma, from the first block of a strip (section 14.3, the inverse Walsh-Hadamard transform).
+pub(super) fn means(strip: &Strip) -> [[i16; 4]; 4] {
+    let rows = strip.map(|row| std::array::from_fn(|x| i32::from(row[x])));
     let columns = butterflies(rows);
     let rows = butterflies(transposed(columns));
     transposed(rows).map(|row| row.map(|value| ((value + 3) >> 3) as i16))
@@ -122,28 +122,28 @@ mod tests {
     #[test]
     fn a_block_of_nothing_but_its_mean_is_flat() {
         for mean in [-2000, -5, -4, 0, 3, 4, 2000] {
-            let mut band = Band::default();
-            band[0][8] = mean;
-            Transform::new().apply(&mut band);
+            let mut strip = Strip::default();
+            strip[0][8] = mean;
+            Transform::new().apply(&mut strip);
             let flat = [0, 0, (mean + 4) >> 3, 0];
             let expected: [i16; 16] = std::array::from_fn(|x| flat[x / 4]);
-            assert_eq!(band, [expected; 4]);
+            assert_eq!(strip, [expected; 4]);
         }
     }
 
     #[test]
     fn a_slope_downwards_does_not_change_across() {
-        let mut band = Band::default();
-        band[1][4] = 800;
-        Transform::new().apply(&mut band);
-        let rows = band.map(|row| [row[4], row[5], row[6], row[7]]);
+        let mut strip = Strip::default();
+        strip[1][4] = 800;
+        Transform::new().apply(&mut strip);
+        let rows = strip.map(|row| [row[4], row[5], row[6], row[7]]);
         assert_eq!(rows, [[131; 4], [54; 4], [-54; 4], [-131; 4]]);
     }
 
     #[test]
     fn the_mean_of_means_is_that_of_every_block() {
-        let mut band = Band::default();
-        band[0][0] = 80;
-        assert_eq!(means(&band), [[10; 4]; 4]);
+        let mut strip = Strip::default();
+        strip[0][0] = 80;
+        assert_eq!(means(&strip), [[10; 4]; 4]);
     }
 }

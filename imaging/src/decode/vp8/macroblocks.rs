@@ -5,13 +5,14 @@ use super::{
     bools::Bools,
     coefficients::{self, Tree},
     header::Header,
-    inverse::{self, Band, Transform},
+    inverse::{self, Strip, Transform},
     modes::{Luma, Macroblock, Neighbours},
     predict::{ColorSquare, LumaSquare},
 };
 
-/// Bands of a macroblock: four of luma, two of the colours (blue, then red), and the means of luma.
-const BANDS: usize = 7;
+/// Strips of a macroblock: four of luma; two of the colours, each with two blocks of blue and two of red; and one whose first block
+/// holds the means of luma's blocks, which the format calls Y2.
+const STRIPS: usize = 7;
 /// The first of the colours.
 const COLORS: usize = 4;
 const MEANS: usize = 6;
@@ -28,6 +29,7 @@ struct Above {
 /// A picture while it is decoded.
 pub(super) struct Decoder<'a> {
     header: Header<'a>,
+    modes: Bools<'a>,
     partitions: Vec<Bools<'a>>,
     trees: [Tree; 4],
     transform: Transform,
@@ -36,46 +38,39 @@ pub(super) struct Decoder<'a> {
     /// As [`Above::coded`], of the macroblock to the left.
     left: [bool; 9],
     /// The coefficients of a macroblock; zeros between two of them.
-    bands: [Band; BANDS],
-    /// Which bands have any.
-    coded: [bool; BANDS],
+    strips: [Strip; STRIPS],
+    /// Which strips have any.
+    coded: [bool; STRIPS],
 }
 
 /// Reads the blocks of a macroblock.
 struct Reader<'d, 'a> {
     /// A copy of its own, so that it is in registers.
     bools: Bools<'a>,
-    bands: &'d mut [Band; BANDS],
-    coded: &'d mut [bool; BANDS],
+    strips: &'d mut [Strip; STRIPS],
+    coded: &'d mut [bool; STRIPS],
     above: &'d mut [bool; 9],
     left: &'d mut [bool; 9],
 }
 
 impl Reader<'_, '_> {
-    /// Reads a block: to which band and which block of it, and which blocks above and to the left are its neighbours.
+    /// Reads a block: to which strip and which block of it, and which blocks above and to the left are its neighbours.
     #[inline(always)]
     fn read(
         &mut self,
         tree: &Tree,
         first: usize,
         steps: [i32; 2],
-        (band, block): (usize, usize),
+        (strip, block): (usize, usize),
         (above, left): (usize, usize),
     ) {
         let (above, left) = (&mut self.above[above], &mut self.left[left]);
-        let neighbours = usize::from(*above) + usize::from(*left);
-        let to = &mut self.bands[band];
-        let behind = coefficients::read(
-            &mut self.bools,
-            tree,
-            neighbours,
-            first,
-            steps,
-            to,
-            4 * block,
-        );
+        let context = usize::from(*above) + usize::from(*left);
+        let to = &mut self.strips[strip];
+        let behind =
+            coefficients::read(&mut self.bools, tree, context, first, steps, to, 4 * block);
         let is_coded = behind > first;
-        self.coded[band] |= is_coded;
+        self.coded[strip] |= is_coded;
         (*above, *left) = (is_coded, is_coded);
     }
 }
@@ -84,6 +79,7 @@ impl<'a> Decoder<'a> {
     /// For so many macroblocks across.
     pub(super) fn new(mut header: Header<'a>, across: usize) -> Self {
         Self {
+            modes: header.modes,
             partitions: std::mem::take(&mut header.coefficients),
             trees: Tree::all(&header.probabilities),
             transform: Transform::new(),
@@ -91,8 +87,8 @@ impl<'a> Decoder<'a> {
             neighbours: Neighbours::new(across),
             above: vec![Above::default(); across],
             left: [false; 9],
-            bands: [Band::default(); BANDS],
-            coded: [false; BANDS],
+            strips: [Strip::default(); STRIPS],
+            coded: [false; STRIPS],
         }
     }
 
@@ -109,9 +105,7 @@ impl<'a> Decoder<'a> {
             let mut luma = LumaSquare::new(y == 0);
             let mut colors = [ColorSquare::new(y == 0), ColorSquare::new(y == 0)];
             for x in 0..self.above.len() {
-                let mut modes = self.header.modes;
-                let macroblock = self.neighbours.read(&mut modes, &self.header, x);
-                self.header.modes = modes;
+                let macroblock = self.neighbours.read(&mut self.modes, &self.header, x);
                 if macroblock.has_coefficients {
                     self.read_coefficients(turn, x, &macroblock);
                 } else {
@@ -129,7 +123,7 @@ impl<'a> Decoder<'a> {
                 of_blue.put((x, y), &colors[0]);
                 of_red.put((x, y), &colors[1]);
             }
-            if self.header.modes.is_overrun() || self.partitions[turn].is_overrun() {
+            if self.modes.is_overrun() || self.partitions[turn].is_overrun() {
                 return Err("ends before its last pixel");
             }
         }
@@ -139,10 +133,10 @@ impl<'a> Decoder<'a> {
     /// Reads the coefficients of a macroblock (section 13).
     fn read_coefficients(&mut self, partition: usize, x: usize, macroblock: &Macroblock) {
         let steps = self.header.steps[macroblock.segment];
-        self.coded = [false; BANDS];
+        self.coded = [false; STRIPS];
         let mut reader = Reader {
             bools: self.partitions[partition],
-            bands: &mut self.bands,
+            strips: &mut self.strips,
             coded: &mut self.coded,
             above: &mut self.above[x].coded,
             left: &mut self.left,
@@ -176,11 +170,11 @@ impl<'a> Decoder<'a> {
 
     /// Gives each block of luma its mean.
     fn spread_means(&mut self) {
-        let means = inverse::means(&self.bands[MEANS]);
-        self.bands[MEANS] = Band::default();
-        for ((band, coded), means) in self.bands.iter_mut().zip(&mut self.coded).zip(means) {
+        let means = inverse::means(&self.strips[MEANS]);
+        self.strips[MEANS] = Strip::default();
+        for ((strip, coded), means) in self.strips.iter_mut().zip(&mut self.coded).zip(means) {
             for (block, mean) in means.into_iter().enumerate() {
-                band[0][4 * block] = mean;
+                strip[0][4 * block] = mean;
             }
             *coded = true;
         }
@@ -194,7 +188,7 @@ impl<'a> Decoder<'a> {
             *coded = [false; 9];
             coded[8] = means;
         }
-        self.coded = [false; BANDS];
+        self.coded = [false; STRIPS];
     }
 
     /// Puts around a macroblock what it is predicted from.
@@ -232,32 +226,43 @@ impl<'a> Decoder<'a> {
         [blue, red]: &mut [ColorSquare; 2],
     ) {
         let edges = (x == 0, y == 0);
-        match macroblock.luma {
-            Luma::Whole(mode) => luma.predict(mode, edges),
-            Luma::Blocks(_) => luma.repeat_right(),
-        }
-        for color in [&mut *blue, &mut *red] {
-            color.predict(macroblock.color, edges);
-        }
-        for (y, (band, coded)) in self.bands[..MEANS].iter_mut().zip(self.coded).enumerate() {
+        for (strip, coded) in self.strips[..MEANS].iter_mut().zip(self.coded) {
             if coded {
-                self.transform.apply(band);
+                self.transform.apply(strip);
             }
-            match macroblock.luma {
-                Luma::Blocks(modes) if y < COLORS => {
-                    for (x, mode) in modes[4 * y..][..4].iter().enumerate() {
-                        luma.put_block((4 * x, 4 * y), *mode, coded.then_some(&*band));
+        }
+        let strips = self.strips[..MEANS].iter().zip(self.coded);
+        let mut strips = strips.map(|(strip, coded)| coded.then_some(strip));
+        match macroblock.luma {
+            Luma::Whole(mode) => {
+                luma.predict(mode, edges);
+                for (row, strip) in strips.by_ref().take(COLORS).enumerate() {
+                    if let Some(strip) = strip {
+                        luma.add(row, strip);
                     }
                 }
-                _ if !coded => {}
-                _ if y < COLORS => luma.add(y, band),
-                _ => {
-                    blue.add(y - COLORS, band, 0);
-                    red.add(y - COLORS, band, 8);
+            }
+            Luma::Blocks(modes) => {
+                luma.repeat_right();
+                let rows = modes.as_chunks::<4>().0.iter().zip(strips.by_ref());
+                for (row, (modes, strip)) in rows.enumerate() {
+                    for (column, mode) in modes.iter().enumerate() {
+                        luma.put_block((4 * column, 4 * row), *mode, strip);
+                    }
                 }
             }
+        }
+        blue.predict(macroblock.color, edges);
+        red.predict(macroblock.color, edges);
+        for (row, strip) in strips.enumerate() {
+            if let Some(strip) = strip {
+                blue.add(row, strip, 0);
+                red.add(row, strip, 8);
+            }
+        }
+        for (strip, coded) in self.strips.iter_mut().zip(self.coded) {
             if coded {
-                *band = Band::default();
+                *strip = Strip::default();
             }
         }
     }

@@ -69,7 +69,9 @@ impl Neighbours {
     /// Reads what the macroblock number `x` of a row says of itself.
     #[inline]
     pub(super) fn read(&mut self, bools: &mut Bools, header: &Header, x: usize) -> Macroblock {
+        // In registers.
         let mut local = *bools;
+        // For six decisions: two of the segment, one each of skipping and of luma, two of the mode.
         local.refill();
         let segment = header.segment_tree.map_or(0, |[both, low, high]| {
             if local.next(both) {
@@ -78,7 +80,9 @@ impl Neighbours {
                 usize::from(local.next(low))
             }
         });
-        let has_coefficients = header.coded.is_none_or(|coded| !local.next(coded));
+        let has_coefficients = header
+            .not_skipped
+            .is_none_or(|not_skipped| !local.next(not_skipped));
         let luma = if local.next(145) {
             let mode = whole_luma(&mut local);
             let same = [mode.of_block(); 4];

@@ -4,7 +4,7 @@ use wide::{i16x8, i16x16, u8x16};
 
 use super::{
     blocks::{self, Edge},
-    inverse::Band,
+    inverse::Strip,
     modes::{BlockMode, Mode},
 };
 
@@ -114,8 +114,8 @@ impl LumaSquare {
 
     /// Adds to the blocks of row `y`.
     #[inline(always)]
-    pub(super) fn add(&mut self, y: usize, band: &Band) {
-        for (row, residue) in self.rows[4 * y + 1..][..4].iter_mut().zip(band) {
+    pub(super) fn add(&mut self, y: usize, strip: &Strip) {
+        for (row, residue) in self.rows[4 * y + 1..][..4].iter_mut().zip(strip) {
             if let Some(samples) = row[BEGIN..].first_chunk_mut() {
                 let sum = i16x16::from(u8x16::new(*samples)) + i16x16::new(*residue);
                 *samples = narrowed(sum).to_array();
@@ -123,20 +123,20 @@ impl LumaSquare {
         }
     }
 
-    /// Predicts the block whose first sample is there, and adds its part of a band.
+    /// Predicts the block whose first sample is there, and adds its part of a strip.
     #[inline(always)]
     pub(super) fn put_block(
         &mut self,
         (x, y): (usize, usize),
         mode: BlockMode,
-        band: Option<&Band>,
+        strip: Option<&Strip>,
     ) {
         let Some(rows) = self.rows[y..].first_chunk_mut::<5>() else {
             return;
         };
         let mut samples = blocks::predict(mode, edge(rows, BEGIN + x));
-        if let Some(band) = band {
-            let residue = band.map(|row| row.as_chunks::<4>().0[x / 4]);
+        if let Some(strip) = strip {
+            let residue = strip.map(|row| row.as_chunks::<4>().0[x / 4]);
             let residue: [i16; 16] = wide::bytemuck::cast(residue);
             samples = narrowed(i16x16::from(samples) + i16x16::new(residue));
         }
@@ -150,12 +150,13 @@ impl LumaSquare {
 }
 
 impl ColorSquare {
-    /// Adds to the blocks of row `y`; those of the colour begin there in the band.
+    /// Adds to the blocks of row `y`; those of the colour begin there in the strip.
     #[inline(always)]
-    pub(super) fn add(&mut self, y: usize, band: &Band, begin: usize) {
-        for (row, residue) in self.rows[4 * y + 1..][..4].iter_mut().zip(band) {
+    pub(super) fn add(&mut self, y: usize, strip: &Strip, begin: usize) {
+        for (row, residue) in self.rows[4 * y + 1..][..4].iter_mut().zip(strip) {
             for (sample, residue) in row[BEGIN..][..8].iter_mut().zip(&residue[begin..][..8]) {
-                *sample = i16::from(*sample).saturating_add(*residue).clamp(0, 255) as u8;
+                // A residue has 13 bits.
+                *sample = (i16::from(*sample) + residue).clamp(0, 255) as u8;
             }
         }
     }

@@ -155,30 +155,26 @@ fn what_the_edge_cuts_off_is_told() {
     );
     assert_eq!(
         (of_blue.size, of_blue.extent),
-        (self::size(6, 7), (5.75, 6.25))
+        (self::size(6, 7), (5.625, 6.25))
     );
 }
 
 #[test]
-fn a_frame_that_is_cut_off_anywhere_is_refused() {
+fn a_frame_that_is_cut_off_is_refused_wherever_libwebp_refuses_it() {
     let size = size(90, 70);
     for partitions in [0, 2] {
         let frame = encoded(size, |config| config.partitions = partitions);
-        for length in 0..frame.len() - 2 {
-            let cut_off = ours(&frame[..length], size, [1, 1]);
+        for length in 0..frame.len() {
+            let cut_off = ours(&frame[..length], size, [1, 1]).ok();
+            assert!(cut_off == theirs(&frame[..length], size), "{length}");
             // libwebp's encoder ends with bits that nobody needs.
-            assert!(
-                cut_off.is_err()
-                    || (length + 8 > frame.len() && cut_off.ok() == theirs(&frame, size)),
-                "{length} of {}",
-                frame.len()
-            );
+            assert!(cut_off.is_none() || length + 2 >= frame.len(), "{length}");
         }
     }
 }
 
 #[test]
-fn a_damaged_frame_is_shown_as_libwebp_shows_it_or_refused() {
+fn a_damaged_frame_is_shown_as_libwebp_shows_it_or_refused_where_libwebp_refuses_it() {
     let size = size(90, 70);
     let mut random = Random(1);
     let mut shown = 0;
@@ -189,12 +185,11 @@ fn a_damaged_frame_is_shown_as_libwebp_shows_it_or_refused() {
             let at = 10 + random.next(frame.len() - 10);
             frame[at] ^= 1 << random.next(8);
         }
-        if let (Ok(ours), Some(theirs)) = (ours(&frame, size, [1, 1]), theirs(&frame, size)) {
-            assert!(ours == theirs, "round {round}");
-            shown += 1;
-        }
+        let ours = ours(&frame, size, [1, 1]).ok();
+        assert!(ours == theirs(&frame, size), "round {round}");
+        shown += usize::from(ours.is_some());
     }
-    assert!(shown > 500, "{shown} of 3000 were shown by both");
+    assert!(shown > 500, "{shown} of 3000 were shown");
 }
 
 /// A frame of each of four kinds, made once.
@@ -274,14 +269,17 @@ fn decisions_are_those_of_the_standard_also_behind_the_end() {
         let mut bools = Bools::new(&bytes);
         let mut decisions = 0;
         while !bools.is_overrun() && decisions < 20_000 {
-            let probability = random.next(256) as u8;
-            if probability == 128 {
-                bools.refill();
-                assert_eq!(bools.sign(1) < 0, literal.next(128));
-            } else {
-                assert_eq!(bools.flag(probability), literal.next(probability));
+            bools.refill();
+            for _ in 0..=random.next(6) {
+                // Both ends are the longest shifts.
+                let probability = [0, 255, 128, random.next(256) as u8][random.next(4)];
+                if probability == 128 {
+                    assert_eq!(bools.sign(1) < 0, literal.next(128));
+                } else {
+                    assert_eq!(bools.next(probability), literal.next(probability));
+                }
+                decisions += 1;
             }
-            decisions += 1;
         }
         assert!(
             decisions < 20_000,

@@ -82,6 +82,22 @@ impl Peer {
         );
     }
 
+    /// Sends until nothing more is taken for a second, or `limit` bytes were; returns how many.
+    pub(super) async fn stuff(&mut self, limit: usize) -> usize {
+        let block = vec![0; 1 << 20];
+        let mut taken = 0;
+        while taken < limit
+            && let Ok(ready) = timeout(Duration::from_secs(1), self.0.writable()).await
+        {
+            ready.unwrap();
+            match self.0.try_write(&block) {
+                Ok(count) => taken += count,
+                Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock, "{error}"),
+            }
+        }
+        taken
+    }
+
     /// Whether nothing comes for that long: neither bytes nor the end.
     pub(super) async fn is_silent(&mut self, time: Duration) -> bool {
         timeout(time, self.0.read_u8()).await.is_err()
