@@ -41,6 +41,7 @@ const SIDE: usize = 16;
 pub(super) enum Failure {
     /// What is wrong with the frame.
     Damaged(&'static str),
+    /// [`Error::OutOfMemory`].
     OutOfMemory(Error),
 }
 
