@@ -14,7 +14,7 @@
 //! | `macroblocks` | all of it, from the first macroblock to the last |
 //! | `averages` | where the samples go |
 
-use crate::{Error, Size, encode::color_size, raster::Plane};
+use crate::{Error, InputFormat, Size, encode::color_size, raster::Plane};
 
 mod averages;
 mod blocks;
@@ -37,23 +37,18 @@ use macroblocks::Decoder;
 /// Samples of luma to a side of a macroblock.
 const SIDE: usize = 16;
 
-/// Why there is no picture.
-pub(super) enum Failure {
-    /// What is wrong with the frame.
-    Damaged(&'static str),
-    /// [`Error::OutOfMemory`].
-    OutOfMemory(Error),
-}
-
 /// Decodes the content of a `VP8 ` chunk, whose picture has this size, to luma and two colours at half its size. One sample is left of
-/// each square of so many: 1, 2, 4 or 8 to a side, for luma and for the colours.
+/// each square of so many: 1, 2, 4 or 8 to a side, for luma and for the colours. Errors name `at`, where
+/// the frame is in the file.
 pub(super) fn decode(
     frame: &[u8],
+    at: usize,
     size: Size,
     [of_luma, of_colors]: [usize; 2],
     [luma, blue, red]: [&mut Vec<u8>; 3],
-) -> Result<[Plane; 3], Failure> {
-    let header = Header::read(frame).map_err(Failure::Damaged)?;
+) -> Result<[Plane; 3], Error> {
+    let damaged = |reason| Error::damaged(InputFormat::Webp, at, reason);
+    let header = Header::read(frame).map_err(damaged)?;
     let across = (size.width as usize).div_ceil(SIDE);
     let down = (size.height as usize).div_ceil(SIDE);
     let whole = Channel {
@@ -66,9 +61,7 @@ pub(super) fn decode(
         extent: (whole.extent.0 / 2.0, whole.extent.1 / 2.0),
         macroblock: SIDE / 2,
     };
-    let averages = |samples, channel, side| {
-        Averages::new(samples, channel, (across, down), side).map_err(Failure::OutOfMemory)
-    };
+    let averages = |samples, channel, side| Averages::new(samples, channel, (across, down), side);
     let mut picture = [
         averages(luma, &whole, of_luma)?,
         averages(blue, &half, of_colors)?,
@@ -76,6 +69,6 @@ pub(super) fn decode(
     ];
     Decoder::new(header, across)
         .decode(down, &mut picture)
-        .map_err(Failure::Damaged)?;
+        .map_err(damaged)?;
     Ok(picture.map(|averages| averages.plane))
 }

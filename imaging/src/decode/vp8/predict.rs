@@ -16,7 +16,7 @@ const LEFT: u8 = 129;
 const BEGIN: usize = 8;
 const WIDTH: usize = 32;
 
-/// One channel of a macroblock with what surrounds it: row 0 is above, and has the row's `ROWS` - 1 more.
+/// One channel of a macroblock with what surrounds it: row 0 is what is above, the others are the macroblock's.
 pub(super) struct Square<const ROWS: usize> {
     rows: [[u8; WIDTH]; ROWS],
 }
