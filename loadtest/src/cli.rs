@@ -19,7 +19,7 @@ const EXIT_CODES: &str = "\
 Exit codes:
     0  done; of a run: every threshold held
     1  a threshold failed
-    2  inconclusive: the generator could not keep its schedule, or too few samples
+    2  inconclusive: the generator was at its bound, too few workers or samples, or stopped by SIGTERM or SIGHUP
    64  bad usage, plan or folder
    69  the target does not answer, or has nothing to load
    70  an internal error
@@ -207,6 +207,8 @@ async fn run_plan(args: RunArgs) -> Result<Code, Failure> {
         .warmup
         .map_or(plan.warmup, |seconds| Duration::from_secs(seconds.into()));
     plan.seed = args.seed.unwrap_or(plan.seed);
+    plan.check_measurable()
+        .map_err(|sentence| Failure::Usage(format!("{}: {sentence}", args.plan.display())))?;
     let (registry, guard) = start_telemetry()?;
     // Before goose, which would install a handler of its own.
     let stop = Stop::on_signals()?;

@@ -76,8 +76,22 @@ pub struct Window {
     pub p95_us: u64,
     /// The slowest.
     pub max_us: u64,
+    /// Whether the generator kept up.
+    #[serde(default)]
+    pub generator: GeneratorWindow,
     /// The same by route.
     pub routes: BTreeMap<String, RouteWindow>,
+}
+
+/// How the generator itself did in one second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct GeneratorWindow {
+    /// The share of the time that its threads were busy, between 0 and 1.
+    pub busy: f64,
+    /// How long its event loop did not run, in microseconds.
+    pub stalled_us: u64,
+    /// One of the two was at its bound: what is late or slow in this second may be the generator's doing.
+    pub at_bound: bool,
 }
 
 /// One route in one second of due time.
@@ -96,16 +110,20 @@ pub struct RouteWindow {
 /// Arrivals that were never sent, by whose fault it was.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NotSent {
-    /// The generator's event loop or CPU was at its bound: says nothing about the target.
+    /// The generator's event loop, CPU, descriptors or ports were at their bound: says nothing about the target.
     pub generator: u64,
+    /// Every worker was waiting for an answer, and `max_workers` allows fewer than the plan can need: says nothing about
+    /// the target either.
+    #[serde(default)]
+    pub workers: u64,
     /// Every worker was waiting for an answer: the target's failure, an error.
     pub target: u64,
 }
 
 impl NotSent {
-    /// Both causes together.
-    pub fn total(self) -> u64 {
-        self.generator + self.target
+    /// Those that say nothing about the target.
+    pub fn lost(self) -> u64 {
+        self.generator + self.workers
     }
 }
 

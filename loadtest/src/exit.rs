@@ -10,7 +10,7 @@ pub enum Code {
     Ok = 0,
     /// A threshold failed.
     ThresholdFailed = 1,
-    /// Nothing was proven: the generator could not keep its schedule, or there were too few samples.
+    /// Nothing was proven: the generator was at its bound, there were too few workers or samples, or the run was stopped.
     Inconclusive = 2,
     /// Bad usage, plan or input folder (`EX_USAGE`).
     Usage = 64,

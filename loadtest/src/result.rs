@@ -104,10 +104,28 @@ pub struct PhaseResult {
     pub send_lag: Percentiles,
     /// The longest that the generator's event loop kept a timer waiting, in microseconds.
     pub event_loop_lag_max_us: u64,
+    /// Whether the generator kept up.
+    #[serde(default)]
+    pub generator: GeneratorFigures,
     /// All routes pooled: their histograms merged.
     pub all: RouteFigures,
     /// Each route of the plan.
     pub routes: BTreeMap<String, RouteFigures>,
+}
+
+/// How the generator itself did in one phase.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct GeneratorFigures {
+    /// Seconds that were looked at.
+    pub seconds: u64,
+    /// Of these, seconds in which its threads or its event loop were at their bound.
+    pub saturated_seconds: u64,
+    /// The share of the time that its threads were busy, in the busiest second: between 0 and 1.
+    pub busy_max: f64,
+    /// How long its event loop did not run, in microseconds.
+    pub stalled_us: u64,
+    /// How much of each request's latency may be the generator's doing.
+    pub added: Percentiles,
 }
 
 /// One route in one phase. Errors and timeouts are in the histogram, at the time they took; what was not sent because of
@@ -158,6 +176,6 @@ pub enum Conclusion {
     Pass,
     /// At least one failed.
     Fail,
-    /// The generator could not keep its schedule, or a threshold had too few samples: nothing was proven.
+    /// Nothing was proven: the generator was at its bound, a threshold had too few samples, or the run was stopped early.
     Inconclusive,
 }

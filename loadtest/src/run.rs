@@ -5,7 +5,9 @@ mod attack;
 mod event_file;
 mod exposition;
 mod judge;
+mod limits;
 mod line;
+mod pace;
 mod progress;
 mod recorder;
 mod request;
@@ -25,7 +27,9 @@ use tokio_util::sync::CancellationToken;
 use self::attack::Work;
 use self::event_file::{EventFile, EventQueue};
 use self::exposition::Exposition;
+use self::judge::{Bounds, Ending};
 use self::line::Line;
+use self::pace::Pace;
 use self::progress::Progress;
 use self::recorder::{Recorder, Shape};
 use self::trace::Tracing;
@@ -102,22 +106,42 @@ pub async fn run(
     };
     let event_file = EventFile::create(options.events.as_deref())?;
     let pictures = requests.images.len();
+    let pace = Arc::new(Pace::new());
+    limits::raise_open_files(plan.workers());
     let work = Arc::new(Work {
-        line: Line::new(plan.schedule(), plan.timeout),
-        recorder: Recorder::new(shape(options), event_file.queue()),
+        line: Line::new(
+            plan.schedule(),
+            plan.timeout,
+            plan.is_capped(),
+            Arc::clone(&pace),
+        ),
+        recorder: Recorder::new(shape(options), pace, event_file.queue()),
         requests,
         tracing,
         exposition,
         done: CancellationToken::new(),
     });
     let driven = drive(&work, options, stop, &event_file.queue()).await?;
-    let phases = work.recorder.finish();
+    let measured = work.recorder.finish();
     let end = End {
         stopped: stop.is_requested() && !stop.is_interrupted(),
         aborted: stop.is_interrupted(),
     };
     let events_lost = event_file.close(end);
-    let (thresholds, conclusion, mut reasons) = judge::judge(&phases, &plan.thresholds);
+    let ending = if end.stopped || end.aborted {
+        Ending::Early {
+            planned: plan.schedule().slots(),
+        }
+    } else {
+        Ending::Planned
+    };
+    let bounds = Bounds {
+        workers: plan.workers(),
+        workers_needed: plan.workers_needed(),
+    };
+    let (thresholds, conclusion, mut reasons) =
+        judge::judge(&measured, &plan.thresholds, bounds, ending);
+    let phases = measured.phases;
     if events_lost > 0 {
         reasons.push(format!(
             "the events file is incomplete: {events_lost} events were lost"
@@ -174,14 +198,16 @@ async fn drive(
 ) -> Result<Driven, Failure> {
     let attack = attack::attack(Arc::clone(work), options.plan.workers());
     tokio::pin!(attack);
+    let watched = Arc::clone(work);
+    let watch = tokio::spawn(async move { watched.line.pace().watch().await });
     let started_at_us = tokio::select! {
         started = course(work, options, stop, events) => started?,
         ended = &mut attack => {
             let why = ended.map_or_else(|why| why, |_| "goose ended before the schedule did".to_owned());
             return Err(Failure::Internal(why));
         }
-        never = work.line.lag().probe() => match never {},
     };
+    watch.abort();
     work.done.cancel();
     let goose_requests = tokio::select! {
         counted = &mut attack => counted.ok(),
@@ -197,7 +223,7 @@ async fn drive(
 
 /// From the launch of the workers to the last answer. Returns the Unix time in microseconds of due time 0.
 async fn course(
-    work: &Work,
+    work: &Arc<Work>,
     options: &Options,
     stop: &Stop,
     events: &EventQueue,
@@ -219,11 +245,16 @@ async fn course(
     }
     let mut progress = Progress::new(options.progress, plan);
     work.line.start(start);
+    let announcing = Arc::clone(work);
+    std::thread::Builder::new()
+        .name("schedule".to_owned())
+        .spawn(move || announcing.line.announce())
+        .map_err(|error| Failure::Internal(format!("no thread for the schedule: {error}")))?;
     tokio::select! {
         () = work.recorder.all_recorded(plan.schedule().slots()) => {}
         never = watch(work, start, &mut progress) => match never {},
         () = stop.requested() => {
-            let taken = work.line.close().await;
+            let taken = work.line.close();
             progress.say("stopping: waiting for the requests in flight");
             tokio::select! {
                 () = work.recorder.all_recorded(taken) => {}
@@ -244,8 +275,12 @@ async fn watch(work: &Work, start: Instant, progress: &mut Progress) -> std::con
     loop {
         sleep(WATCH_EVERY).await;
         let elapsed = start.elapsed();
+        let pace = work.line.pace();
         work.recorder
-            .record_loop_lag(elapsed, work.line.lag().take_max_us());
+            .record_loop_lag(elapsed, pace.take_longest_stall());
+        if let Some(exposition) = &work.exposition {
+            exposition.set_pressure(work.line.in_flight(), pace.busy_share());
+        }
         progress.update(elapsed, work.recorder.live());
     }
 }

@@ -73,9 +73,14 @@ impl Schedule {
         self.next
     }
 
-    /// When the next request is due, after the start. `None` at the end.
-    pub fn next_offset(&self) -> Option<Duration> {
-        (self.next < self.slots).then(|| Duration::from_secs_f64(self.next as f64 / self.rate))
+    /// When this request is due, after the start. `None` beyond the end.
+    pub fn offset(&self, slot: u64) -> Option<Duration> {
+        (slot < self.slots).then(|| Duration::from_secs_f64(slot as f64 / self.rate))
+    }
+
+    /// How many requests are due so long after the start.
+    pub fn due_by(&self, elapsed: Duration) -> u64 {
+        slots_before(elapsed.as_secs_f64(), self.rate).min(self.slots)
     }
 
     /// Smooth weighted round robin: every route earns its share, the richest goes next and pays for one turn of all. So a
@@ -98,7 +103,7 @@ impl Iterator for Schedule {
     type Item = Arrival;
 
     fn next(&mut self) -> Option<Arrival> {
-        let offset = self.next_offset()?;
+        let offset = self.offset(self.next)?;
         let route = self.next_route();
         let lane = &mut self.routes[route];
         // Counted for each route: counted over all, the fixed order of the routes would sample some of them never.

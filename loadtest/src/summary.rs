@@ -56,14 +56,15 @@ fn phase_table(phase: &PhaseResult) -> String {
     let totals = &phase.totals;
     let _ = writeln!(
         text,
-        "{}: {} due, {} sent, {} ok, {} errors, not sent: {} by the target, {} by the generator",
+        "{}: {} due, {} sent, {} ok, {} errors, not sent: {} by the target, {} by the generator, {} for want of a worker",
         phase.name,
         totals.due,
         totals.sent,
         totals.ok,
         totals.errors,
         totals.not_sent.target,
-        totals.not_sent.generator
+        totals.not_sent.generator,
+        totals.not_sent.workers
     );
     let _ = writeln!(
         text,
@@ -72,6 +73,18 @@ fn phase_table(phase: &PhaseResult) -> String {
         figure(phase.send_lag.p99_us),
         figure(phase.send_lag.max_us),
         format_us(phase.event_loop_lag_max_us)
+    );
+    let generator = &phase.generator;
+    let _ = writeln!(
+        text,
+        "  generator: busy up to {:.0} %, stalled {:.2} s, at its bound in {} of {} s; may have added p50 {}, p95 {}, max {}",
+        generator.busy_max * 100.0,
+        generator.stalled_us as f64 / 1e6,
+        generator.saturated_seconds,
+        generator.seconds,
+        figure(generator.added.p50_us),
+        figure(generator.added.p95_us),
+        figure(generator.added.max_us)
     );
     let _ = writeln!(
         text,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::events::ErrorKind;
 use crate::result::{PhaseResult, RouteFigures};
+use crate::stats::{P95_MIN_SAMPLES, P99_MIN_SAMPLES, P999_MIN_SAMPLES};
 use crate::units::{format_us, parse_duration};
 
 /// What a threshold looks at.
@@ -100,6 +101,21 @@ impl Rule {
             measure,
             bound,
         })
+    }
+
+    /// The fewest requests with which it can be judged.
+    pub fn min_samples(&self) -> u64 {
+        match self.measure {
+            Measure::P95 => P95_MIN_SAMPLES,
+            Measure::P99 => P99_MIN_SAMPLES,
+            Measure::P999 => P999_MIN_SAMPLES,
+            Measure::P50 | Measure::Max | Measure::ErrorRate => 1,
+        }
+    }
+
+    /// Whether it is about errors.
+    pub fn is_about_errors(&self) -> bool {
+        self.measure == Measure::ErrorRate
     }
 
     fn judge(&self, figures: &RouteFigures) -> (String, Outcome) {

@@ -6,12 +6,18 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 
 use super::{Plan, Route, RouteKind};
+use crate::nearest::hint;
 use crate::result::{MEASURE, WARMUP};
 use crate::threshold::{Rule, Threshold};
 use crate::units::parse_duration;
 
-/// Requests a second beyond which one process is not the right generator.
-const MAX_RATE: f64 = 10_000.0;
+/// Requests a second that a plan may ask for. Far more than one process can send: what a machine can't do it says itself.
+const MAX_RATE: f64 = 200_000.0;
+/// The most requests in flight: each has a worker, a connection and a port.
+const MAX_WORKERS: usize = 50_000;
+/// The longest phase, and the longest timeout.
+const MAX_PHASE: Duration = Duration::from_hours(24);
+const MAX_TIMEOUT: Duration = Duration::from_hours(1);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -52,8 +58,7 @@ struct RawRun {
     measure: Duration,
     #[serde(default = "default_timeout", deserialize_with = "duration")]
     timeout: Duration,
-    #[serde(default = "default_max_workers")]
-    max_workers: usize,
+    max_workers: Option<usize>,
     #[serde(default = "default_sample_one_in")]
     sample_one_in: u64,
     #[serde(default = "default_seed")]
@@ -137,9 +142,6 @@ struct RawThreshold {
 fn default_timeout() -> Duration {
     Duration::from_secs(5)
 }
-fn default_max_workers() -> usize {
-    1_000
-}
 fn default_sample_one_in() -> u64 {
     5
 }
@@ -180,15 +182,34 @@ impl RawPlan {
                 return Err(format!("{key} must be longer than 0s"));
             }
         }
-        if run.max_workers == 0 || run.sample_one_in == 0 {
-            return Err("run.max_workers and run.sample_one_in must be at least 1".to_owned());
+        for (key, value, most) in [
+            ("run.warmup", run.warmup, MAX_PHASE),
+            ("run.measure", run.measure, MAX_PHASE),
+            ("run.timeout", run.timeout, MAX_TIMEOUT),
+        ] {
+            if value > most {
+                return Err(format!(
+                    "{key} is {} s: it may be at most {} s",
+                    value.as_secs(),
+                    most.as_secs()
+                ));
+            }
+        }
+        if run
+            .max_workers
+            .is_some_and(|workers| !(1..=MAX_WORKERS).contains(&workers))
+        {
+            return Err(format!("run.max_workers must be 1 to {MAX_WORKERS}"));
+        }
+        if run.sample_one_in == 0 {
+            return Err("run.sample_one_in must be at least 1".to_owned());
         }
         if self.pictures.max_megapixels.is_nan() || self.pictures.max_megapixels <= 0.0 {
             return Err("pictures.max_megapixels must lie above 0".to_owned());
         }
         let routes = self.routes.check()?;
         let thresholds = check_thresholds(self.thresholds, &routes)?;
-        Ok(Plan {
+        let plan = Plan {
             name: self.name,
             summary: self.summary,
             rate,
@@ -201,7 +222,9 @@ impl RawPlan {
             max_megapixels: self.pictures.max_megapixels,
             routes,
             thresholds,
-        })
+        };
+        plan.check_measurable()?;
+        Ok(plan)
     }
 }
 
@@ -209,6 +232,9 @@ impl RawRoutes {
     fn check(self) -> Result<Vec<Route>, String> {
         let mut routes = Vec::new();
         if let Some(list) = self.list {
+            if list.page_size == 0 {
+                return Err("routes.list.page_size must be at least 1".to_owned());
+            }
             routes.push(Route {
                 kind: RouteKind::List {
                     page_size: list.page_size,
@@ -262,16 +288,21 @@ fn check_thresholds(raw: Vec<RawThreshold>, routes: &[Route]) -> Result<Vec<Thre
             let phase = raw.phase.unwrap_or_else(|| MEASURE.to_owned());
             if phase != MEASURE && phase != WARMUP {
                 return Err(format!(
-                    "threshold `{}`: phase `{phase}` must be `{MEASURE}` or `{WARMUP}`",
-                    raw.rule
+                    "threshold `{}`: phase `{phase}` must be `{MEASURE}` or `{WARMUP}`{}",
+                    raw.rule,
+                    hint(&phase, [MEASURE, WARMUP])
                 ));
             }
             if let Some(route) = &raw.route
                 && !routes.iter().any(|known| known.kind.name() == route)
             {
+                let names = || routes.iter().map(|known| known.kind.name());
+                let there: Vec<&str> = names().collect();
                 return Err(format!(
-                    "threshold `{}`: the plan has no route `{route}`",
-                    raw.rule
+                    "threshold `{}`: the plan has no route `{route}`, only {}{}",
+                    raw.rule,
+                    there.join(", "),
+                    hint(route, names())
                 ));
             }
             Ok(Threshold {

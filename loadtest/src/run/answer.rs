@@ -3,6 +3,7 @@
 use blake3::Hasher;
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use rustix::io::Errno;
 
 use crate::events::ErrorKind;
 use crate::target::{Image, Page};
@@ -127,15 +128,62 @@ fn content_type(headers: &HeaderMap) -> &str {
     value.split(';').next().unwrap_or_default().trim()
 }
 
+/// Why there is no whole answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    Target(ErrorKind),
+    Own(OwnLimit),
+}
+
+/// A limit of this process or machine that kept a request from being sent: says nothing about the target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OwnLimit {
+    /// Open files, of the process or of the machine.
+    Files,
+    /// Ports for connections to one address.
+    Ports,
+    /// Memory of the kernel.
+    Memory,
+}
+
+impl OwnLimit {
+    /// The limit behind an operating system's error.
+    fn of(error: &std::io::Error) -> Option<Self> {
+        match Errno::from_io_error(error)? {
+            Errno::MFILE | Errno::NFILE => Some(Self::Files),
+            Errno::ADDRNOTAVAIL => Some(Self::Ports),
+            Errno::NOMEM | Errno::NOBUFS => Some(Self::Memory),
+            _ => None,
+        }
+    }
+
+    /// What there was too little of, and what to do.
+    pub(crate) fn sentence(self) -> &'static str {
+        match self {
+            Self::Files => "it had too few file descriptors: raise the limit (`ulimit -n`)",
+            Self::Ports => "it had no free port for a new connection: lower the rate",
+            Self::Memory => "the kernel had no memory for its connections: lower the rate",
+        }
+    }
+}
+
 /// What a failure below HTTP counts as.
-pub(crate) fn kind_of(error: &reqwest::Error) -> ErrorKind {
-    if error.is_timeout() {
+pub(crate) fn fault_of(error: &reqwest::Error) -> Fault {
+    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(cause) = source {
+        let io = cause.downcast_ref::<std::io::Error>();
+        if let Some(limit) = io.and_then(OwnLimit::of) {
+            return Fault::Own(limit);
+        }
+        source = cause.source();
+    }
+    Fault::Target(if error.is_timeout() {
         ErrorKind::Timeout
     } else if error.is_connect() {
         ErrorKind::Connect
     } else {
         ErrorKind::Io
-    }
+    })
 }
 
 #[cfg(test)]

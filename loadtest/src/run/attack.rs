@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::exposition::Exposition;
-use super::line::{Line, Turn};
+use super::line::{Cause, Due, Line, Turn};
 use super::recorder::{Fate, Recorder};
 use super::request::Requests;
 use super::trace::Tracing;
@@ -100,16 +100,19 @@ fn take_turns(work: Arc<Work>) -> TransactionFunction {
     Arc::new(move |user| {
         let work = Arc::clone(&work);
         Box::pin(async move {
-            match work.line.next().await {
-                Some(Turn::Send(arrival, due)) => work.send(user, arrival, due).await,
-                Some(Turn::NotSent(arrival, cause)) => {
-                    work.settle(&arrival, &Fate::NotSent(cause));
-                    Ok(())
-                }
-                None => {
-                    work.done.cancelled().await;
-                    sleep(IDLE).await;
-                    Ok(())
+            loop {
+                match work.line.next().await {
+                    Some(Turn::Send(arrival, due)) => return work.send(user, arrival, due).await,
+                    // Not worth a round of goose's: there may be many.
+                    Some(Turn::NotSent(arrival, cause)) => {
+                        work.settle(&arrival, &Fate::NotSent(cause));
+                        tokio::task::consume_budget().await;
+                    }
+                    None => {
+                        work.done.cancelled().await;
+                        sleep(IDLE).await;
+                        return Ok(());
+                    }
                 }
             }
         })
@@ -117,16 +120,22 @@ fn take_turns(work: Arc<Work>) -> TransactionFunction {
 }
 
 impl Work {
-    async fn send(
-        &self,
-        user: &mut GooseUser,
-        arrival: Arrival,
-        due: Instant,
-    ) -> TransactionResult {
+    async fn send(&self, user: &mut GooseUser, arrival: Arrival, due: Due) -> TransactionResult {
+        let in_flight = self.line.fly();
         let (headers, trace_id) = self.tracing.headers(arrival.slot, arrival.sampled);
-        let lag = due.elapsed();
-        let answer = self.requests.perform(&arrival, headers).await;
-        let latency = due.elapsed();
+        let lag = due.at.elapsed();
+        let answer = match self.requests.perform(&arrival, headers).await {
+            Ok(answer) => answer,
+            Err(limit) => {
+                self.recorder.note_limit(limit);
+                self.settle(&arrival, &Fate::NotSent(Cause::Generator));
+                return Ok(());
+            }
+        };
+        let ended = Instant::now();
+        drop(in_flight);
+        let latency = ended.saturating_duration_since(due.at);
+        let added = due.added + self.line.pace().held(due.taken, ended);
         let (ok, status) = (answer.error.is_none(), answer.status);
         let trace_id = arrival.sampled.then_some(trace_id);
         self.settle(
@@ -134,6 +143,7 @@ impl Work {
             &Fate::Sent {
                 lag,
                 latency,
+                added: added.min(latency),
                 answer,
                 trace_id,
             },

@@ -37,14 +37,37 @@ const SEND_LAG: Desc = Desc::histogram(
 );
 const ARRIVALS: Desc = Desc::counter(
     "loadtest_arrivals_total",
-    "Requests that were due, by what became of them: ok, error, not_sent_generator, not_sent_target.",
+    "Requests that were due, by what became of them: ok, error, not_sent_generator, not_sent_workers, not_sent_target.",
     &["scenario", "route", "outcome"],
 );
-const OUTCOMES: [&str; 4] = ["ok", "error", "not_sent_generator", "not_sent_target"];
+const WORKERS: Desc = Desc::gauge(
+    "loadtest_workers_limit",
+    "The most requests that can be in flight.",
+    &["scenario"],
+);
+const IN_FLIGHT: Desc = Desc::gauge(
+    "loadtest_requests_in_flight",
+    "Requests that wait for an answer: at loadtest_workers_limit, further ones wait for a worker.",
+    &["scenario"],
+);
+const BUSY: Desc = Desc::gauge(
+    "loadtest_generator_busy_ratio",
+    "The share of the time that the generator's threads are busy: from 0.9 on it measures itself.",
+    &["scenario"],
+);
+const OUTCOMES: [&str; 5] = [
+    "ok",
+    "error",
+    "not_sent_generator",
+    "not_sent_workers",
+    "not_sent_target",
+];
 
 /// Metrics of one run.
 pub(crate) struct Exposition {
     active: Gauge,
+    in_flight: Gauge,
+    busy: Gauge,
     send_lag: Histogram,
     routes: Vec<RouteMetrics>,
 }
@@ -86,6 +109,9 @@ impl Exposition {
         });
         let scenario = ("scenario", plan.name.as_str());
         registry.gauge(&RATE, &[scenario]).set(plan.rate);
+        registry
+            .gauge(&WORKERS, &[scenario])
+            .set(plan.workers() as f64);
         let routes = plan.routes.iter().map(|route| {
             let route = ("route", route.kind.name());
             RouteMetrics {
@@ -97,6 +123,8 @@ impl Exposition {
         });
         let exposition = Self {
             active: registry.gauge(&ACTIVE, &[scenario]),
+            in_flight: registry.gauge(&IN_FLIGHT, &[scenario]),
+            busy: registry.gauge(&BUSY, &[scenario]),
             send_lag: registry.histogram(&SEND_LAG, &[scenario]),
             routes: routes.collect(),
         };
@@ -106,6 +134,12 @@ impl Exposition {
     /// Requests are sent from now on, or no more.
     pub(crate) fn set_active(&self, active: bool) {
         self.active.set(f64::from(u8::from(active)));
+    }
+
+    /// How close the generator is to its bounds.
+    pub(crate) fn set_pressure(&self, in_flight: usize, busy: f64) {
+        self.in_flight.set(in_flight as f64);
+        self.busy.set(busy);
     }
 
     pub(crate) fn record(&self, route: usize, fate: &Fate) {
@@ -122,7 +156,8 @@ impl Exposition {
                 usize::from(answer.error.is_some())
             }
             Fate::NotSent(Cause::Generator) => 2,
-            Fate::NotSent(Cause::Target) => 3,
+            Fate::NotSent(Cause::Workers) => 3,
+            Fate::NotSent(Cause::Target) => 4,
         };
         route.arrivals[outcome].inc();
     }

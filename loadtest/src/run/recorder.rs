@@ -3,16 +3,17 @@
 //! Recording is short and never waits for a file or a task, so that it can't delay the schedule.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::answer::Answer;
+use super::answer::{Answer, OwnLimit};
 use super::event_file::EventQueue;
 use super::line::Cause;
+use super::pace::Pace;
 use crate::events::{ErrorKind, Event, RequestSample, RouteWindow, Window};
-use crate::result::{MEASURE, PhaseResult, RouteFigures, Totals, WARMUP};
+use crate::result::{GeneratorFigures, MEASURE, PhaseResult, RouteFigures, Totals, WARMUP};
 use crate::schedule::{Arrival, Schedule};
 use crate::stats::{LatencyHistogram, quantile};
 
@@ -24,6 +25,8 @@ pub(crate) enum Fate {
         lag: Duration,
         /// From the due time to the last byte or the failure.
         latency: Duration,
+        /// Of that, what may be the generator's doing.
+        added: Duration,
         answer: Answer,
         /// Only of a sampled request.
         trace_id: Option<String>,
@@ -53,8 +56,19 @@ pub(crate) struct Live {
     pub(crate) max_us: u64,
 }
 
+/// What a run measured.
+pub(crate) struct Measured {
+    /// The phases that had arrivals or were planned.
+    pub(crate) phases: Vec<PhaseResult>,
+    /// The same without whatever may be the generator's doing: no target could look better.
+    pub(crate) favourable: Vec<PhaseResult>,
+    /// A limit of this process or machine that kept requests from being sent.
+    pub(crate) limit: Option<OwnLimit>,
+}
+
 pub(crate) struct Recorder {
     shape: Shape,
+    pace: Arc<Pace>,
     counts: Mutex<Counts>,
     recorded: watch::Sender<u64>,
     events: EventQueue,
@@ -67,14 +81,25 @@ struct Counts {
     measure: Phase,
     windows: BTreeMap<u64, OpenWindow>,
     live: Live,
+    limit: Option<OwnLimit>,
 }
 
 #[derive(Default)]
 struct Phase {
     totals: Totals,
     send_lag: LatencyHistogram,
+    added: LatencyHistogram,
     loop_lag_max_us: u64,
-    routes: BTreeMap<&'static str, (BTreeMap<ErrorKind, u64>, LatencyHistogram)>,
+    routes: BTreeMap<&'static str, Seen>,
+    /// The same without what may be the generator's doing.
+    favourable: BTreeMap<&'static str, Seen>,
+}
+
+/// Errors by kind, and the latencies of all samples.
+#[derive(Clone, Default)]
+struct Seen {
+    errors: BTreeMap<ErrorKind, u64>,
+    latencies: LatencyHistogram,
 }
 
 #[derive(Default)]
@@ -85,9 +110,10 @@ struct OpenWindow {
 }
 
 impl Recorder {
-    pub(crate) fn new(shape: Shape, events: EventQueue) -> Self {
+    pub(crate) fn new(shape: Shape, pace: Arc<Pace>, events: EventQueue) -> Self {
         Self {
             shape,
+            pace,
             counts: Mutex::default(),
             recorded: watch::Sender::new(0),
             events,
@@ -107,7 +133,7 @@ impl Recorder {
         let complete =
             |window: &OpenWindow| window.totals.due >= self.shape.schedule.due_in_second(second);
         if counts.windows.get(&second).is_some_and(complete) {
-            counts.close_window(second, &self.events);
+            counts.close_window(second, &self.pace, &self.events);
         }
         drop(counts);
         if let Some(sample) = sample
@@ -118,8 +144,14 @@ impl Recorder {
         self.recorded.send_modify(|recorded| *recorded += 1);
     }
 
+    /// Takes note of a limit that kept a request from being sent.
+    pub(crate) fn note_limit(&self, limit: OwnLimit) {
+        self.counts().limit.get_or_insert(limit);
+    }
+
     /// Takes note of how late the event loop's timers fired lately.
-    pub(crate) fn record_loop_lag(&self, at: Duration, lag_us: u64) {
+    pub(crate) fn record_loop_lag(&self, at: Duration, lag: Duration) {
+        let lag_us = lag.as_micros() as u64;
         let mut counts = self.counts();
         let phase = if at < self.shape.warmup {
             &mut counts.warmup
@@ -142,18 +174,49 @@ impl Recorder {
         self.counts().live
     }
 
-    /// Closes the windows that a stop left incomplete, and gives the phases that had arrivals or were planned.
-    pub(crate) fn finish(&self) -> Vec<PhaseResult> {
+    /// Closes the windows that a stop left incomplete, and says what was measured.
+    pub(crate) fn finish(&self) -> Measured {
         let mut counts = self.counts();
         while let Some(second) = counts.windows.keys().next().copied() {
-            counts.close_window(second, &self.events);
+            counts.close_window(second, &self.pace, &self.events);
         }
-        let mut phases = Vec::new();
+        let mut measured = Measured {
+            phases: Vec::new(),
+            favourable: Vec::new(),
+            limit: counts.limit,
+        };
+        let end = self
+            .shape
+            .schedule
+            .offset(self.shape.schedule.slots().saturating_sub(1));
+        let (warm, end) = (
+            self.shape.warmup.as_secs(),
+            end.unwrap_or_default().as_secs() + 1,
+        );
+        let mut add = |phase: &Phase, name, seconds| {
+            let generator = self.generator(phase, seconds);
+            let result = |routes| phase.result(name, &self.shape.routes, routes, generator);
+            measured.phases.push(result(&phase.routes));
+            measured.favourable.push(result(&phase.favourable));
+        };
         if !self.shape.warmup.is_zero() {
-            phases.push(counts.warmup.result(WARMUP, &self.shape.routes));
+            add(&counts.warmup, WARMUP, 0..warm);
         }
-        phases.push(counts.measure.result(MEASURE, &self.shape.routes));
-        phases
+        add(&counts.measure, MEASURE, warm..end);
+        measured
+    }
+
+    /// How the generator did in these seconds of a phase.
+    fn generator(&self, phase: &Phase, seconds: std::ops::Range<u64>) -> GeneratorFigures {
+        let known = self.pace.seconds(seconds);
+        let at_bound = known.iter().filter(|second| second.at_bound).count();
+        GeneratorFigures {
+            seconds: known.len() as u64,
+            saturated_seconds: at_bound as u64,
+            busy_max: known.iter().map(|second| second.busy).fold(0.0, f64::max),
+            stalled_us: known.iter().map(|second| second.stalled_us).sum(),
+            added: phase.added.percentiles(),
+        }
     }
 
     /// What the result counts as a sample: what was sent, and what the target kept from being sent.
@@ -166,6 +229,7 @@ impl Recorder {
                 latency,
                 answer,
                 trace_id,
+                ..
             } => Some(RequestSample {
                 due_us,
                 route,
@@ -190,7 +254,7 @@ impl Recorder {
                 retry_after: false,
                 trace_id: None,
             }),
-            Fate::NotSent(Cause::Generator) => None,
+            Fate::NotSent(Cause::Generator | Cause::Workers) => None,
         }
     }
 
@@ -220,22 +284,34 @@ impl Counts {
         self.live.done += 1;
         self.live.errors += u64::from(error.is_some());
         self.live.not_sent += u64::from(matches!(fate, Fate::NotSent(_)));
-        if let Fate::Sent { lag, .. } = fate {
+        let mut added_us = 0;
+        if let Fate::Sent { lag, added, .. } = fate {
             phase.send_lag.record(lag.as_micros() as u64);
+            added_us = added.as_micros() as u64;
+            phase.added.record(added_us);
         }
-        let Some(sample) = sample else { return };
         let route = shape.routes[arrival.route];
-        let (errors, histogram) = phase.routes.entry(route).or_default();
-        histogram.record(sample.latency_us);
+        let favourable = phase.favourable.entry(route).or_default();
+        let Some(sample) = sample else {
+            // Nobody knows what it would have been: nothing could speak better for the target.
+            return favourable.add(0, None);
+        };
+        let least_us = sample.latency_us.saturating_sub(added_us);
+        favourable.add(
+            least_us,
+            error.filter(|kind| !excused(*kind, least_us, shape.timeout)),
+        );
+        phase
+            .routes
+            .entry(route)
+            .or_default()
+            .add(sample.latency_us, error);
         let (latencies, window_errors) = window.routes.entry(route).or_default();
         latencies.push(sample.latency_us);
-        if let Some(kind) = error {
-            *errors.entry(kind).or_default() += 1;
-            *window_errors += 1;
-        }
+        *window_errors += u64::from(error.is_some());
     }
 
-    fn close_window(&mut self, second: u64, events: &EventQueue) {
+    fn close_window(&mut self, second: u64, pace: &Pace, events: &EventQueue) {
         let Some(window) = self.windows.remove(&second) else {
             return;
         };
@@ -274,6 +350,7 @@ impl Counts {
             p50_us: self.live.p50_us,
             p95_us: at(&pooled, 0.95),
             max_us: self.live.max_us,
+            generator: pace.second(second),
             routes: routes.collect(),
         }));
     }
@@ -289,30 +366,52 @@ impl Totals {
                 self.ok += u64::from(error.is_none());
             }
             Fate::NotSent(Cause::Generator) => self.not_sent.generator += 1,
+            Fate::NotSent(Cause::Workers) => self.not_sent.workers += 1,
             Fate::NotSent(Cause::Target) => self.not_sent.target += 1,
         }
     }
 }
 
+/// Whether a request timed out for the generator's sake: it had less than half of its time without it.
+fn excused(kind: ErrorKind, least_us: u64, timeout: Duration) -> bool {
+    kind == ErrorKind::Timeout && u128::from(least_us) * 2 < timeout.as_micros()
+}
+
+impl Seen {
+    fn add(&mut self, latency_us: u64, error: Option<ErrorKind>) {
+        self.latencies.record(latency_us);
+        if let Some(kind) = error {
+            *self.errors.entry(kind).or_default() += 1;
+        }
+    }
+}
+
 impl Phase {
-    fn result(&self, name: &str, routes: &[&'static str]) -> PhaseResult {
-        let mut pooled = LatencyHistogram::default();
-        let mut pooled_errors: BTreeMap<ErrorKind, u64> = BTreeMap::new();
+    /// `seen` is one of its two ways of counting.
+    fn result(
+        &self,
+        name: &str,
+        routes: &[&'static str],
+        seen: &BTreeMap<&'static str, Seen>,
+        generator: GeneratorFigures,
+    ) -> PhaseResult {
+        let mut pooled = Seen::default();
         let mut figures = BTreeMap::new();
         for route in routes {
-            let (errors, histogram) = self.routes.get(route).cloned().unwrap_or_default();
-            pooled.merge(&histogram);
+            let Seen { errors, latencies } = seen.get(route).cloned().unwrap_or_default();
+            pooled.latencies.merge(&latencies);
             for (kind, n) in &errors {
-                *pooled_errors.entry(*kind).or_default() += n;
+                *pooled.errors.entry(*kind).or_default() += n;
             }
-            figures.insert((*route).to_owned(), RouteFigures::new(errors, &histogram));
+            figures.insert((*route).to_owned(), RouteFigures::new(errors, &latencies));
         }
         PhaseResult {
             name: name.to_owned(),
             totals: self.totals,
             send_lag: self.send_lag.percentiles(),
             event_loop_lag_max_us: self.loop_lag_max_us,
-            all: RouteFigures::new(pooled_errors, &pooled),
+            generator,
+            all: RouteFigures::new(pooled.errors, &pooled.latencies),
             routes: figures,
         }
     }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, Request};
 
-use super::answer::{Answer, BodyCheck, Promise, kind_of};
+use super::answer::{Answer, BodyCheck, Fault, OwnLimit, Promise, fault_of};
 use crate::events::ErrorKind;
 use crate::mix::mix;
 use crate::pictures::jpeg;
@@ -28,18 +28,24 @@ pub(crate) struct Requests {
 }
 
 impl Requests {
-    /// Sends the request of `arrival` and reads the answer to its last byte. Never fails: what went wrong is in the answer.
-    pub(crate) async fn perform(&self, arrival: &Arrival, headers: HeaderMap) -> Answer {
+    /// Sends the request of `arrival` and reads the answer to its last byte. What went wrong with the target is in the
+    /// answer; the error is a limit of this process or machine that kept the request from being sent.
+    pub(crate) async fn perform(
+        &self,
+        arrival: &Arrival,
+        headers: HeaderMap,
+    ) -> Result<Answer, OwnLimit> {
         let mut answer = Answer::default();
         let (mut request, promise) = self.prepare(arrival);
         request.headers_mut().extend(headers);
         let exchange = self.exchange(request, promise, &mut answer);
         let error = match tokio::time::timeout(self.timeout, exchange).await {
             Ok(Ok(())) => None,
-            Ok(Err(kind)) => Some(kind),
+            Ok(Err(Fault::Target(kind))) => Some(kind),
+            Ok(Err(Fault::Own(limit))) => return Err(limit),
             Err(_elapsed) => Some(ErrorKind::Timeout),
         };
-        Answer { error, ..answer }
+        Ok(Answer { error, ..answer })
     }
 
     async fn exchange(
@@ -47,25 +53,21 @@ impl Requests {
         request: Request,
         promise: Promise,
         answer: &mut Answer,
-    ) -> Result<(), ErrorKind> {
-        let mut response = self
-            .target
-            .client()
-            .execute(request)
-            .await
-            .map_err(|error| kind_of(&error))?;
+    ) -> Result<(), Fault> {
+        let sent = self.target.client().execute(request).await;
+        let mut response = sent.map_err(|error| fault_of(&error))?;
         answer.begin(response.status(), response.headers());
         let promised = response.status() == promise.status();
         let mut check = BodyCheck::new(promise, response.headers());
-        while let Some(chunk) = response.chunk().await.map_err(|error| kind_of(&error))? {
+        while let Some(chunk) = response.chunk().await.map_err(|error| fault_of(&error))? {
             answer.bytes += chunk.len() as u64;
             if promised {
                 check.feed(&chunk);
             }
         }
         match (promised, promised && check.holds()) {
-            (false, _) => Err(ErrorKind::Status),
-            (true, false) => Err(ErrorKind::Body),
+            (false, _) => Err(Fault::Target(ErrorKind::Status)),
+            (true, false) => Err(Fault::Target(ErrorKind::Body)),
             (true, true) => Ok(()),
         }
     }

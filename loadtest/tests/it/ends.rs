@@ -34,7 +34,7 @@ fn a_threshold_that_fails_ends_in_1_and_says_what_was_seen() {
 }
 
 #[test]
-fn sigterm_stops_the_run_and_leaves_a_whole_result() {
+fn sigterm_stops_the_run_which_proves_nothing_and_leaves_a_whole_result() {
     for signal in [Signal::TERM, Signal::HUP] {
         let service = Service::start(3);
         let running = Run::of(
@@ -51,9 +51,15 @@ fn sigterm_stops_the_run_and_leaves_a_whole_result() {
             "{:?}",
             asked.elapsed()
         );
-        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        assert_eq!(ended.code, Some(2), "{}", ended.stderr);
         let result = ended.result();
         assert!(result.stopped && !result.aborted);
+        assert_eq!(result.conclusion, Conclusion::Inconclusive);
+        assert!(
+            result.reasons[0].starts_with("stopped before its time: "),
+            "{:?}",
+            result.reasons
+        );
         assert!(
             result.totals.due > 60 && result.totals.due < 3_000,
             "{:?}",
@@ -89,6 +95,7 @@ fn sigint_interrupts_the_run_and_ends_in_130() {
     assert_eq!(ended.code, Some(130), "{}", ended.stderr);
     let result = ended.result();
     assert!(result.aborted && !result.stopped);
+    assert_eq!(result.conclusion, Conclusion::Inconclusive);
     assert!(matches!(ended.events().last(), Some(Event::End(end)) if end.aborted));
 }
 
@@ -121,6 +128,40 @@ fn a_second_sigint_does_not_wait_for_the_requests_in_flight() {
         "{:?}",
         asked.elapsed()
     );
+}
+
+#[test]
+fn a_threshold_on_what_the_plan_does_not_send_or_sends_too_rarely_is_refused_before_any_load() {
+    let text = plan(10.0, "5s", "", "list = { share = 1 }");
+    for (threshold, arguments, words) in [
+        (
+            "rule = \"max < 5s\"\nroute = \"lits\"",
+            &[][..],
+            "did you mean \"list\"?",
+        ),
+        (
+            "rule = \"p95 < 5s\"",
+            &[],
+            "needs 200 requests, and the plan sends at most 50",
+        ),
+        (
+            "rule = \"max < 5s\"\nphase = \"warmup\"",
+            &["--warmup", "0"],
+            "there is no warm-up",
+        ),
+    ] {
+        let text = format!("{text}[[thresholds]]\n{threshold}\n");
+        let text = text.replace("warmup = \"0s\"", "warmup = \"1s\"");
+        let ended = Run::of(&text, "http://127.0.0.1:9")
+            .arguments(arguments)
+            .end();
+        assert_eq!(ended.code, Some(64), "{}", ended.stderr);
+        assert!(
+            ended.stderr.contains("plan.toml: threshold `") && ended.stderr.contains(words),
+            "{}",
+            ended.stderr
+        );
+    }
 }
 
 #[test]

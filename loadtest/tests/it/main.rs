@@ -1,6 +1,7 @@
 //! `chitram-load` as its users run it: the real binary against a small service in the test, whose faults are controlled.
 #![forbid(unsafe_code)]
 
+mod bounds;
 mod ends;
 mod latency;
 mod process;

@@ -19,6 +19,8 @@ use tokio::net::TcpListener;
 pub(crate) struct Controls {
     /// From this load request on (the first is 1), for the time given, no request is answered.
     pub stall: Mutex<Option<(u64, Duration)>>,
+    /// Each load request is answered so much later.
+    pub delay: Mutex<Duration>,
     /// No load request is answered at all.
     pub silent: AtomicBool,
     /// Content comes with one byte changed.
@@ -113,6 +115,10 @@ async fn misbehave(
     let number = controls.requests.fetch_add(1, Ordering::Relaxed) + 1;
     if controls.silent.load(Ordering::Relaxed) {
         std::future::pending::<()>().await;
+    }
+    let delay = *controls.delay.lock().expect("delay");
+    if !delay.is_zero() {
+        tokio::time::sleep(delay).await;
     }
     let stall = *controls.stall.lock().expect("stall");
     if let Some((from, length)) = stall
