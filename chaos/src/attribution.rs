@@ -29,17 +29,40 @@ pub fn choose<'a>(samples: impl IntoIterator<Item = &'a RequestSample>) -> Vec<S
 }
 
 fn trees<'a>(samples: &[&RequestSample], traces: &'a Traces) -> Vec<Tree<'a>> {
-    let ids = samples.iter().filter_map(|sample| sample.trace_id.as_ref());
-    ids.filter_map(|id| traces.get(id)?.tree()).collect()
+    traced(samples, traces)
+        .into_iter()
+        .map(|(_, tree)| tree)
+        .collect()
 }
+
+/// The requests of which there is a trace, with it.
+fn traced<'s, 'a>(
+    samples: &[&'s RequestSample],
+    traces: &'a Traces,
+) -> Vec<(&'s RequestSample, Tree<'a>)> {
+    let tree = |id: &String| traces.get(id)?.tree();
+    samples
+        .iter()
+        .filter_map(|sample| Some((*sample, tree(sample.trace_id.as_ref()?)?)))
+        .collect()
+}
+
+/// Of what was added to requests, their traces must account for at least so large a share.
+const MIN_ACCOUNTED: f64 = 0.5;
+/// Requests are slower when so much was added on average: a fifth, and at least this many microseconds. Less is noise.
+const SLOWER_SHARE: f64 = 0.2;
+const SLOWER_US: f64 = 2_000.0;
 
 /// Where the added latency lies.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Attribution {
-    /// Mean added time on the critical path's calls of the dependency, divided by the mean added time in all.
-    pub share: f64,
-    /// Mean added time in all, in microseconds.
+    /// Mean added time on the critical path's calls of the dependency, divided by the mean added time in all; `None` when the
+    /// traces account for less than half of what was added to their requests.
+    pub share: Option<f64>,
+    /// Mean added time of the traces, in microseconds.
     pub added_us: f64,
+    /// Mean added time of the same requests, from the due time to the last byte, in microseconds.
+    pub requests_us: f64,
     /// Traces of the baseline and of the fault.
     pub traces: (usize, usize),
 }
@@ -52,7 +75,7 @@ pub fn of_latency(
     traces: &Traces,
     dependency: &str,
 ) -> Result<Attribution, String> {
-    let (before, during) = (trees(baseline, traces), trees(fault, traces));
+    let (before, during) = (traced(baseline, traces), traced(fault, traces));
     let counts = (before.len(), during.len());
     if counts.0 < MIN_TRACES || counts.1 < MIN_TRACES {
         return Err(format!(
@@ -60,23 +83,28 @@ pub fn of_latency(
             counts.0, counts.1
         ));
     }
-    let root = |tree: &Tree<'_>| tree.root().duration_us as f64;
-    let on_dependency = |tree: &Tree<'_>| tree.critical_us(dependency) as f64;
-    let added_us = difference(&during, &before, root);
-    if added_us <= 0.0 {
-        return Err("the traces show no added latency".into());
+    let of_root = |traced: &Traced<'_, '_>| traced.1.root().duration_us as f64;
+    let of_request = |traced: &Traced<'_, '_>| traced.0.latency_us as f64;
+    let on_dependency = |traced: &Traced<'_, '_>| traced.1.critical_us(dependency) as f64;
+    let added = |of: &dyn Fn(&Traced<'_, '_>) -> f64| mean_of(&during, of) - mean_of(&before, of);
+    let (added_us, requests_us) = (added(&of_root), added(&of_request));
+    let is_slower = requests_us > SLOWER_US.max(mean_of(&before, &of_request) * SLOWER_SHARE);
+    let is_accounted = added_us > 0.0 && added_us >= requests_us * MIN_ACCOUNTED;
+    if added_us <= 0.0 && !is_slower {
+        return Err("neither the requests nor their traces became slower".into());
     }
     Ok(Attribution {
-        share: difference(&during, &before, on_dependency) / added_us,
+        share: (is_accounted || !is_slower).then(|| added(&on_dependency) / added_us),
         added_us,
+        requests_us,
         traces: counts,
     })
 }
 
-fn difference<'a>(during: &[Tree<'a>], before: &[Tree<'a>], of: impl Fn(&Tree<'a>) -> f64) -> f64 {
-    let mean_of =
-        |trees: &[Tree<'a>]| mean(&trees.iter().map(&of).collect::<Vec<_>>()).unwrap_or(0.0);
-    mean_of(during) - mean_of(before)
+type Traced<'s, 'a> = (&'s RequestSample, Tree<'a>);
+
+fn mean_of(traced: &[Traced<'_, '_>], of: &dyn Fn(&Traced<'_, '_>) -> f64) -> f64 {
+    mean(&traced.iter().map(of).collect::<Vec<_>>()).unwrap_or(0.0)
 }
 
 /// How often these requests call the dependency: the median over their traces, and the number of traces.
@@ -135,12 +163,23 @@ mod tests {
         store_us: i64,
         error: bool,
     ) -> (Vec<RequestSample>, Traces) {
+        phase_of_requests(prefix, n, root_us as u64, (root_us, store_us), error)
+    }
+
+    /// The same with requests of another latency than their traces.
+    fn phase_of_requests(
+        prefix: &str,
+        n: usize,
+        latency_us: u64,
+        (root_us, store_us): (i64, i64),
+        error: bool,
+    ) -> (Vec<RequestSample>, Traces) {
         let ids = (0..n).map(|index| format!("{prefix}{index}"));
         let samples = ids
             .clone()
             .map(|id| RequestSample {
                 trace_id: Some(id),
-                ..sample(0, "content", 1)
+                ..sample(0, "content", latency_us)
             })
             .collect();
         (
@@ -169,19 +208,15 @@ mod tests {
     #[test]
     fn the_share_is_added_time_on_the_dependency_by_added_time_in_all() {
         let seen = attribution(30, 410_000, 364_000).expect("measured");
-        assert!((seen.share - 0.9).abs() < 1e-9, "{seen:?}");
+        let share = seen.share.expect("accounted for");
+        assert!((share - 0.9).abs() < 1e-9, "{seen:?}");
         assert_eq!(seen.traces, (30, 30));
     }
 
     #[test]
     fn latency_that_lies_elsewhere_is_not_attributed() {
-        assert!(
-            attribution(30, 410_000, 4_000)
-                .expect("measured")
-                .share
-                .abs()
-                < 1e-9
-        );
+        let seen = attribution(30, 410_000, 4_000).expect("measured");
+        assert!(seen.share.expect("accounted for").abs() < 1e-9);
     }
 
     #[test]
@@ -194,8 +229,34 @@ mod tests {
         assert!(
             attribution(30, 9_000, 3_000)
                 .expect_err("measured")
-                .contains("no added latency")
+                .contains("neither the requests nor their traces")
         );
+    }
+
+    /// What is seen when requests that took 10 ms take so long during the fault, and their traces so long.
+    fn unlike(latency_us: u64, root_us: i64) -> Result<Attribution, String> {
+        let (before, mut traces) = phase("a", 30, 10_000, 4_000, false);
+        let spans = (root_us, root_us - 6_000);
+        let (during, more) = phase_of_requests("b", 30, latency_us, spans, false);
+        traces.extend(more);
+        of_latency(
+            &before.iter().collect::<Vec<_>>(),
+            &during.iter().collect::<Vec<_>>(),
+            &traces,
+            "store",
+        )
+    }
+
+    #[test]
+    fn traces_that_know_nothing_of_what_was_added_to_their_requests_attribute_nothing() {
+        for root_us in [9_000, 10_000, 11_000, 200_000] {
+            let seen = unlike(410_000, root_us).expect("measured");
+            assert_eq!(seen.share, None, "{root_us}");
+            assert!((seen.requests_us - 400_000.0).abs() < 1e-6);
+        }
+        assert!(unlike(410_000, 250_000).expect("measured").share.is_some());
+        assert!(unlike(11_500, 10_500).expect("measured").share.is_some());
+        assert!(unlike(11_500, 9_000).is_err(), "noise is not slower");
     }
 
     #[test]

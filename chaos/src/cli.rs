@@ -13,18 +13,19 @@ use crate::stack_file::Endpoints;
 const AFTER_HELP: &str = "\
 Exit codes:
     0  every verdict is the expected one
-    4  inconclusive, after a repetition if one was asked for
+    4  inconclusive, after a repetition if one was asked for: the fault was not proven, the load generator or the machine
+       was at its bound, or something required was not measured
    10  deviated: a promise broke, or a deviation that was expected did not come
    11  not_recovered: the service did not return to its baseline in time
    12  invariant_broken: data was lost or changed
    13  not_detected: the promise held, but no telemetry named the fault
    14  aborted: a guardrail, or the load generator died
    15  rollback_failed: the message says what to type
-   64  bad usage or experiment file
+   64  bad usage or experiment file: also a route or a plan that does not exist, or what can never be measured
    69  an address does not answer, or is not fit for an experiment
    70  an internal error
    73  another run holds the lock
-  130  interrupted; the fault was rolled back
+  130  interrupted; the fault was rolled back, and report and result say what was not finished
 
 Examples:
   chitram-chaos run chaos/experiments/control.toml chaos/experiments/store-slow.toml
@@ -51,11 +52,15 @@ enum Command {
         #[arg(long, value_name = "DIR", default_value = "chaos/experiments")]
         experiments: PathBuf,
     },
-    /// Check experiment files without running them.
+    /// Check experiment files, and these against their plans, without running them.
+    #[command(after_help = AFTER_HELP)]
     Validate {
         /// Experiment files.
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
+        /// Folder of the plans that experiments name [default: the load generator's own].
+        #[arg(long, value_name = "DIR")]
+        plans: Option<PathBuf>,
     },
     /// Undo what a run that was killed left behind.
     Recover {
@@ -104,7 +109,7 @@ struct Run {
     /// Repeat an inconclusive experiment once, with a doubled baseline.
     #[arg(long)]
     repeat_inconclusive: bool,
-    /// `all`: an expectation that can't be measured makes the experiment inconclusive.
+    /// `all`: also what the experiment calls optional must be measured, or it is inconclusive.
     #[arg(long, value_enum, default_value_t)]
     require: Require,
     /// Folder of the plans that experiments name [default: the load generator's own].
@@ -117,7 +122,7 @@ struct Run {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum Require {
-    /// What the servers that are there can tell.
+    /// What the experiment does not call optional.
     #[default]
     Found,
     /// Everything that the experiment expects.
@@ -169,7 +174,7 @@ pub async fn main() -> Result<Exit, Refusal> {
     match cli.command {
         Command::Run(run) => commands::run((*run).into()).await,
         Command::List { experiments } => commands::list(&experiments),
-        Command::Validate { files } => commands::validate(&files),
+        Command::Validate { files, plans } => commands::validate(&files, plans.as_deref()),
         Command::Recover { folder } => commands::recover(&folder.dir).await,
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use uuid::Uuid;
 
 use crate::context::Context;
+use crate::definition::parse::BadFile;
 use crate::definition::{Experiment, parse};
 use crate::exit::{Exit, Refusal};
 use crate::http;
@@ -15,10 +16,10 @@ use crate::lifecycle::{self, Outcome};
 use crate::lock::Lock;
 use crate::metrics::Metrics;
 use crate::progress::Progress;
-use crate::results::{self, Done};
+use crate::results::{self, Course, Done, Stopped};
 use crate::stack_file::{Endpoints, Stack};
 use crate::verdict::Verdict;
-use crate::{recover, reporting};
+use crate::{plans, recover, reporting};
 
 /// What `run` was asked for.
 #[derive(Debug)]
@@ -37,7 +38,7 @@ pub struct Run {
     pub result: Option<PathBuf>,
     /// Whether an inconclusive experiment is repeated once.
     pub repeat_inconclusive: bool,
-    /// Whether what could not be measured concludes nothing.
+    /// Whether also what experiments call optional must be measured.
     pub require_all: bool,
     /// Folder of plans.
     pub plans: Option<PathBuf>,
@@ -47,51 +48,96 @@ pub struct Run {
     pub command: String,
 }
 
-/// Runs experiments one after the other. The report and the results are written anew after each, so that an interruption
-/// leaves those that were finished.
+/// Runs experiments one after the other. The report and the results are written anew after each, and once more when the
+/// command ends before its last one: whatever ends it, they say so.
 pub async fn run(options: Run) -> Result<Exit, Refusal> {
-    let experiments = read_all(&options.files, options.seconds)?;
-    let context = context(&options).await?;
-    let mut done: Vec<Done> = Vec::new();
+    // First of all, so that no moment is left in which a signal ends the process without a word.
+    let interrupt = listen()?;
+    let experiments = read_all(&options)?;
+    let context = context(&options, interrupt).await?;
+    let title = |experiment: &Experiment| (experiment.name.clone(), experiment.title.clone());
+    let mut course = Course {
+        to_come: experiments.iter().map(title).collect(),
+        ..Course::default()
+    };
     let mut number = 0;
     for experiment in experiments {
-        let finished = until_conclusive(
-            experiment,
-            &context,
-            options.repeat_inconclusive,
-            &mut number,
-        )
-        .await;
-        let (attempt, ended) = match finished {
-            Ok(attempt) => attempt,
-            Err(refusal) => {
-                context.progress.clear();
-                print(&results::table(&done));
-                return Err(refusal);
-            }
-        };
-        let failed_rollback = attempt.verdict() == Verdict::RollbackFailed;
-        // What was interrupted concludes nothing, unless there is something that a person must do.
-        if !ended || failed_rollback {
-            done.push(attempt);
+        if context.interrupt.is_raised() {
+            course.stopped = Some(Stopped::interrupted(None, ""));
+            break;
         }
-        write_files(&options, &context, &done)?;
-        if failed_rollback || ended {
-            context.progress.clear();
-            print(&results::table(&done));
-            return Ok(if failed_rollback {
-                Exit::RollbackFailed
+        let named = course.to_come.remove(0);
+        let repeat = options.repeat_inconclusive;
+        let finished = until_conclusive(experiment, &context, repeat, &mut number).await;
+        take(&mut course, named, finished, &context);
+        if course.stopped.is_some() {
+            break;
+        }
+        if !course.to_come.is_empty() {
+            write_files(&options, &context, &course)?;
+        }
+    }
+    conclude(&options, &context, &course)
+}
+
+/// Adds what became of an experiment; what ends the command is noted as that.
+fn take(
+    course: &mut Course,
+    named: (String, String),
+    finished: Result<(Done, bool), Refusal>,
+    context: &Context,
+) {
+    match finished {
+        // What a person must do outweighs that the rest was not done.
+        Ok((done, interrupted)) if done.verdict() == Verdict::RollbackFailed => {
+            course.done.push(done);
+            course.stopped = Some(Stopped {
+                experiment: None,
+                interrupted,
+                why: String::new(),
+                exit: Exit::RollbackFailed,
+            });
+        }
+        Ok((done, true)) => {
+            let was_injected = done.outcome.evidence.rollback.is_some();
+            let why = if was_injected {
+                "its fault was rolled back"
             } else {
-                Exit::Interrupted
+                ""
+            };
+            course.stopped = Some(Stopped::interrupted(Some(named), why));
+        }
+        Ok((done, false)) => course.done.push(done),
+        Err(refusal) if context.interrupt.is_raised() => {
+            course.stopped = Some(Stopped::interrupted(Some(named), &refusal.sentence));
+        }
+        Err(refusal) => {
+            course.stopped = Some(Stopped {
+                experiment: Some(named),
+                interrupted: false,
+                why: refusal.sentence,
+                exit: refusal.exit,
             });
         }
     }
+}
+
+/// Writes and prints how it ended. A refusal is printed by whoever prints all of them.
+fn conclude(options: &Run, context: &Context, course: &Course) -> Result<Exit, Refusal> {
+    let written = write_files(options, context, course);
     context.progress.clear();
-    print(&results::table(&done));
-    if let Some(report) = &options.report {
+    print(&results::table(course));
+    if let (Some(report), Ok(())) = (&options.report, &written) {
         print(&format!("\nreport: {}\n", report.display()));
     }
-    Ok(results::exit_of(&done))
+    match &course.stopped {
+        Some(stopped) if !stopped.interrupted && stopped.experiment.is_some() => Err(Refusal {
+            exit: stopped.exit,
+            sentence: stopped.why.clone(),
+        }),
+        Some(stopped) => Ok(stopped.exit),
+        None => written.map(|()| results::exit_of(&course.done)),
+    }
 }
 
 /// Runs one experiment, and once more with a doubled baseline if it was inconclusive. Says whether a signal ended it.
@@ -165,19 +211,33 @@ fn say(context: &Context, experiment: &Experiment, outcome: &Outcome) {
     }
 }
 
-fn read_all(files: &[PathBuf], seconds: Option<u64>) -> Result<Vec<Experiment>, Refusal> {
-    let read = |file: &PathBuf| parse::read(file).map_err(|bad| Refusal::usage(bad.to_string()));
-    let with_seconds = |experiment: Experiment| match seconds {
+/// Reads the files and checks them against their plans, before anything starts.
+fn read_all(options: &Run) -> Result<Vec<Experiment>, Refusal> {
+    let plans = options.plans.as_deref();
+    let read = |file: &PathBuf| {
+        read_whole(file, options.seconds, plans).map_err(|bad| Refusal::usage(bad.to_string()))
+    };
+    options.files.iter().map(read).collect()
+}
+
+/// One experiment with its phases' length, as far as its file and its plan can tell that it makes sense.
+fn read_whole(
+    file: &Path,
+    seconds: Option<u64>,
+    plans: Option<&Path>,
+) -> Result<Experiment, BadFile> {
+    let experiment = parse::read(file)?;
+    let experiment = match seconds {
         Some(seconds) => experiment.with_seconds(seconds),
         None => experiment,
     };
-    files
-        .iter()
-        .map(|file| read(file).map(with_seconds))
-        .collect()
+    let plan = plans::load(plans, &experiment.load.plan)
+        .map_err(|why| parse::refuse(file, ("plan", why).into()))?;
+    parse::check_against(file, &experiment, &plan)?;
+    Ok(experiment)
 }
 
-async fn context(options: &Run) -> Result<Context, Refusal> {
+async fn context(options: &Run, interrupt: Interrupt) -> Result<Context, Refusal> {
     let dir = &options.dir;
     std::fs::create_dir_all(dir)
         .map_err(|error| Refusal::internal(format!("{}: {error}", dir.display())))?;
@@ -196,7 +256,7 @@ async fn context(options: &Run) -> Result<Context, Refusal> {
         plans: options.plans.clone(),
         pictures: options.pictures.clone(),
         require_all: options.require_all,
-        interrupt: listen()?,
+        interrupt,
         progress: Progress::new(),
         metrics: metrics
             .map_err(|error| Refusal::internal(format!("/metrics can't be served: {error}")))?,
@@ -212,17 +272,14 @@ fn listen() -> Result<Interrupt, Refusal> {
         .map_err(|error| Refusal::internal(format!("signals can't be handled: {error}")))
 }
 
-fn write_files(options: &Run, context: &Context, done: &[Done]) -> Result<(), Refusal> {
+fn write_files(options: &Run, context: &Context, course: &Course) -> Result<(), Refusal> {
     if let Some(file) = &options.result {
-        write(
-            file,
-            &results::json(&context.run_id, done, results::exit_of(done)),
-        )?;
+        write(file, &results::json(&context.run_id, course))?;
     }
     if let Some(file) = &options.report {
         write(
             file,
-            &report::render(&reporting::report(done, context, &options.command)),
+            &report::render(&reporting::report(course, context, &options.command)),
         )?;
     }
     Ok(())
@@ -280,11 +337,11 @@ pub fn list(folder: &Path) -> Result<Exit, Refusal> {
     Ok(Exit::AsExpected)
 }
 
-/// Checks files and says what is wrong with all of them.
-pub fn validate(files: &[PathBuf]) -> Result<Exit, Refusal> {
+/// Checks files, and these against their plans, and says what is wrong with all of them.
+pub fn validate(files: &[PathBuf], plans: Option<&Path>) -> Result<Exit, Refusal> {
     let bad: Vec<String> = files
         .iter()
-        .filter_map(|file| parse::read(file).err())
+        .filter_map(|file| read_whole(file, None, plans).err())
         .map(|bad| bad.to_string())
         .collect();
     if bad.is_empty() {

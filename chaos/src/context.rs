@@ -27,7 +27,7 @@ pub struct Context {
     pub plans: Option<PathBuf>,
     /// Pictures to upload.
     pub pictures: Option<PathBuf>,
-    /// Whether an expectation that could not be measured concludes nothing.
+    /// Whether also what experiments call optional must be measured.
     pub require_all: bool,
     /// Signals.
     pub interrupt: Interrupt,
@@ -75,18 +75,7 @@ impl Context {
 
     /// What the load generator is given as its plan.
     pub fn plan(&self, name: &str) -> Result<OsString, Refusal> {
-        let Some(plans) = &self.plans else {
-            return Ok(name.into());
-        };
-        let file = plans.join(format!("{name}.toml"));
-        if file.is_file() {
-            return Ok(file.into_os_string());
-        }
-        Err(Refusal::usage(format!(
-            "{} does not exist: name a plan of {}",
-            file.display(),
-            plans.display()
-        )))
+        crate::plans::find(self.plans.as_deref(), name).map_err(Refusal::usage)
     }
 
     fn no_address(&self, of: &str, flag: &str) -> Refusal {

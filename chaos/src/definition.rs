@@ -3,6 +3,7 @@
 //!
 //! Knows nothing of servers: whether a proxy or a plan exists is preflight's business.
 
+pub mod measurable;
 pub mod parse;
 
 use std::time::Duration;
@@ -220,23 +221,36 @@ pub struct Invariants {
 pub struct Detection {
     /// Of the failed requests' sampled traces, so large a share has its first error on a span of the dependency.
     pub first_error_share: Option<f64>,
+    /// Whether an experiment may conclude without it, since the server that would tell may be missing.
+    pub optional: bool,
 }
 
-/// One line of the promise. Routes are named as in the plan.
+/// One line of the promise. Routes are named as in the plan. One that is not `optional` and can't be measured makes the
+/// experiment inconclusive.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Expect {
     /// 5 of 6 windows, all routes pooled, stay in the baseline band.
-    Steady {},
+    Steady {
+        /// Whether an experiment may conclude without it.
+        #[serde(default)]
+        optional: bool,
+    },
     /// Each route stays in its own baseline band.
     Unchanged {
         /// Routes.
         routes: Vec<String>,
+        /// Whether an experiment may conclude without it.
+        #[serde(default)]
+        optional: bool,
     },
     /// No request fails.
     NoErrors {
         /// Routes.
         routes: Vec<String>,
+        /// Whether an experiment may conclude without it.
+        #[serde(default)]
+        optional: bool,
     },
     /// Each route's median grows by this much for each call of the dependency that its traces show.
     SlowerPerCall {
@@ -246,6 +260,9 @@ pub enum Expect {
         added_ms: u64,
         /// Milliseconds for each call, both ways.
         tolerance_ms: u64,
+        /// Whether an experiment may conclude without it.
+        #[serde(default)]
+        optional: bool,
     },
     /// So large a share of the added latency lies on the dependency's client spans.
     Attributed {
@@ -253,6 +270,9 @@ pub enum Expect {
         routes: Vec<String>,
         /// Between 0 and 1.
         min_share: f64,
+        /// Whether an experiment may conclude without it.
+        #[serde(default)]
+        optional: bool,
     },
     /// From `after_s` on, every request is answered with this status, a problem document and `Retry-After`.
     FailsFast {
@@ -264,6 +284,9 @@ pub enum Expect {
         after_s: u64,
         /// Bound of the 95th percentile in milliseconds.
         p95_ms: u64,
+        /// Whether an experiment may conclude without it.
+        #[serde(default)]
+        optional: bool,
     },
 }
 
@@ -271,12 +294,24 @@ impl Expect {
     /// The routes that it speaks about; empty for all, pooled.
     pub fn routes(&self) -> &[String] {
         match self {
-            Self::Steady {} => &[],
-            Self::Unchanged { routes }
-            | Self::NoErrors { routes }
+            Self::Steady { .. } => &[],
+            Self::Unchanged { routes, .. }
+            | Self::NoErrors { routes, .. }
             | Self::SlowerPerCall { routes, .. }
             | Self::Attributed { routes, .. }
             | Self::FailsFast { routes, .. } => routes,
+        }
+    }
+
+    /// Whether an experiment may conclude without it.
+    pub fn is_optional(&self) -> bool {
+        match self {
+            Self::Steady { optional }
+            | Self::Unchanged { optional, .. }
+            | Self::NoErrors { optional, .. }
+            | Self::SlowerPerCall { optional, .. }
+            | Self::Attributed { optional, .. }
+            | Self::FailsFast { optional, .. } => *optional,
         }
     }
 

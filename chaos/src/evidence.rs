@@ -5,6 +5,7 @@ use loadtest::events::RequestSample;
 
 use crate::attribution::Traces;
 use crate::figures::Figures;
+use crate::invariants::Lost;
 use crate::phases::{Marks, Phase, Span};
 use crate::usage::Reading;
 use crate::windows::{Baseline, between};
@@ -31,7 +32,7 @@ pub struct Evidence {
     /// Whether recovery was watched for as long as it may take.
     pub recovery_watched: bool,
     /// Every listed image is there: how many, or what was lost; `None` when it was not looked at.
-    pub content: Option<Result<usize, String>>,
+    pub content: Option<Result<usize, Lost>>,
     /// The sampled traces, or why there are none.
     pub traces: Option<Result<Traces, String>>,
 }
@@ -43,8 +44,10 @@ pub struct Arrivals {
     pub from: i64,
     /// Requests that were due.
     pub due: u64,
-    /// Of these, lost by the generator.
+    /// Of these, lost by the generator, or for want of a worker of it.
     pub lost: u64,
+    /// Its CPU or event loop was at its bound: what was slow in this second may be its own doing.
+    pub at_bound: bool,
 }
 
 impl Evidence {

@@ -8,8 +8,8 @@ use crate::phases::Phase;
 
 /// Slowest requests of a phase that are asked for: the first of them that Jaeger still has becomes the waterfall.
 const SLOWEST: usize = 3;
-/// Traces in all.
-const MAX_TRACES: usize = 600;
+/// Traces in all: more than five changing routes, the failed and the slowest requests ask for.
+const MAX_TRACES: usize = 800;
 
 /// Fetches the traces, or says why there are none.
 pub async fn fetch(
@@ -25,21 +25,21 @@ pub async fn fetch(
     Ok(jaeger.traces(&wanted(experiment, evidence)).await)
 }
 
-/// Ids of the traces that are needed, each once.
+/// Ids of the traces that are needed, each once. Those of failed requests come first: a fault that nobody names must not be
+/// what a bound hides.
 fn wanted(experiment: &Experiment, evidence: &Evidence) -> Vec<String> {
-    let mut ids = Vec::new();
     let routes = evidence.route_names();
+    let failed = evidence
+        .routes(Phase::Fault, &routes)
+        .into_iter()
+        .filter(|sample| sample.error.is_some());
+    let mut ids = attribution::choose(failed);
     for phase in [Phase::Baseline, Phase::Fault] {
         ids.extend(slowest(evidence, phase).into_iter().take(SLOWEST));
         for route in experiment.changing_routes() {
             ids.extend(attribution::choose(evidence.route(phase, route)));
         }
     }
-    let failed = evidence
-        .routes(Phase::Fault, &routes)
-        .into_iter()
-        .filter(|sample| sample.error.is_some());
-    ids.extend(attribution::choose(failed));
     let mut seen = std::collections::HashSet::new();
     ids.retain(|id| seen.insert(id.clone()));
     ids.truncate(MAX_TRACES);

@@ -23,6 +23,24 @@ pub fn join(base: &Url, path: &str) -> Url {
     url
 }
 
+/// Why there is no body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unread {
+    /// The status, where there was an answer and it was another than 2xx.
+    pub status: Option<u16>,
+    /// Names the address.
+    pub sentence: String,
+}
+
+impl From<String> for Unread {
+    fn from(sentence: String) -> Self {
+        Self {
+            status: None,
+            sentence,
+        }
+    }
+}
+
 /// The body of a `GET` that answers 2xx. The error is a sentence that names the address.
 pub async fn get(
     http: &reqwest::Client,
@@ -30,6 +48,17 @@ pub async fn get(
     deadline: Duration,
     max_bytes: usize,
 ) -> Result<Vec<u8>, String> {
+    let body = read(http, url, deadline, max_bytes).await;
+    body.map_err(|unread| unread.sentence)
+}
+
+/// The body of a `GET` that answers 2xx, or what there was instead.
+pub async fn read(
+    http: &reqwest::Client,
+    url: &Url,
+    deadline: Duration,
+    max_bytes: usize,
+) -> Result<Vec<u8>, Unread> {
     let read = async {
         let mut answer = http
             .get(url.clone())
@@ -37,7 +66,10 @@ pub async fn get(
             .await
             .map_err(|error| unanswered(url, &error))?;
         if !answer.status().is_success() {
-            return Err(format!("{url} answers {}", answer.status()));
+            return Err(Unread {
+                status: Some(answer.status().as_u16()),
+                sentence: format!("{url} answers {}", answer.status()),
+            });
         }
         let mut body = Vec::new();
         while let Some(chunk) = answer
@@ -46,7 +78,7 @@ pub async fn get(
             .map_err(|error| unanswered(url, &error))?
         {
             if body.len() + chunk.len() > max_bytes {
-                return Err(format!("{url} answers more than {max_bytes} bytes"));
+                return Err(format!("{url} answers more than {max_bytes} bytes").into());
             }
             body.extend_from_slice(&chunk);
         }
@@ -54,10 +86,7 @@ pub async fn get(
     };
     match tokio::time::timeout(deadline, read).await {
         Ok(read) => read,
-        Err(_) => Err(format!(
-            "{url} does not answer within {} s",
-            deadline.as_secs_f64()
-        )),
+        Err(_) => Err(format!("{url} does not answer within {} s", deadline.as_secs_f64()).into()),
     }
 }
 

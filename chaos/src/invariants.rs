@@ -6,7 +6,7 @@ use futures::StreamExt as _;
 use serde::Deserialize;
 use url::Url;
 
-use crate::http::{get, join};
+use crate::http::{Unread, join, read};
 
 const CALL_DEADLINE: Duration = Duration::from_secs(10);
 const CONCURRENT: usize = 4;
@@ -31,23 +31,73 @@ struct Image {
     hash: String,
 }
 
+/// Why it can't be said that every image is as it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lost {
+    /// The service answers, and it is not what was stored.
+    Changed(String),
+    /// The service does not answer, or answers that it can't: nobody knows.
+    Unreachable(String),
+}
+
+/// What is wrong with one image.
+enum Wrong {
+    /// Other bytes, or it is gone.
+    Changed(String),
+    /// Another status than 200, for as long as anybody waits.
+    Refused(String),
+    /// No answer.
+    Silent(String),
+}
+
+impl From<Unread> for Wrong {
+    fn from(unread: Unread) -> Self {
+        match unread.status {
+            Some(404 | 410) => Self::Changed(unread.sentence),
+            Some(_) => Self::Refused(unread.sentence),
+            None => Self::Silent(unread.sentence),
+        }
+    }
+}
+
 /// Fetches and hashes every listed image. The number of images, or what is wrong with the first of those that are.
-pub async fn content(http: &reqwest::Client, target: &Url) -> Result<usize, String> {
-    let images = list(http, target).await?;
+pub async fn content(http: &reqwest::Client, target: &Url) -> Result<usize, Lost> {
+    let images = list(http, target).await.map_err(Lost::Unreachable)?;
     let checked = images.len();
     let begun = Instant::now();
-    let wrong: Vec<String> = futures::stream::iter(images)
+    let wrong: Vec<Wrong> = futures::stream::iter(images)
         .map(|image| check(http, target, image, begun))
         .buffer_unordered(CONCURRENT)
         .filter_map(|outcome| async { outcome.err() })
         .collect()
         .await;
-    match wrong.first() {
-        None => Ok(checked),
-        Some(first) => Err(format!(
+    verdict(checked, &wrong)
+}
+
+/// What these images say of all: one that is refused while others can be read is lost; where none can be read, the service is
+/// away, which says nothing of its data.
+fn verdict(checked: usize, wrong: &[Wrong]) -> Result<usize, Lost> {
+    let others_are_read = wrong.len() < checked;
+    let lost: Vec<&str> = wrong
+        .iter()
+        .filter_map(|image| match image {
+            Wrong::Changed(sentence) => Some(sentence.as_str()),
+            Wrong::Refused(sentence) if others_are_read => Some(sentence),
+            Wrong::Refused(_) | Wrong::Silent(_) => None,
+        })
+        .collect();
+    match (lost.first(), wrong.first()) {
+        (Some(first), _) => Err(Lost::Changed(format!(
             "{} of {checked} images are not as they were, such as: {first}",
-            wrong.len()
-        )),
+            lost.len()
+        ))),
+        (None, Some(Wrong::Changed(first) | Wrong::Refused(first) | Wrong::Silent(first))) => {
+            Err(Lost::Unreachable(format!(
+                "{} of {checked} images could not be read, such as: {first}",
+                wrong.len()
+            )))
+        }
+        (None, None) => Ok(checked),
     }
 }
 
@@ -60,7 +110,9 @@ async fn list(http: &reqwest::Client, target: &Url) -> Result<Vec<Image>, String
             .append_pair("limit", &PAGE.to_string());
         url.query_pairs_mut()
             .extend_pairs(cursor.iter().map(|cursor| ("cursor", cursor)));
-        let body = get(http, &url, CALL_DEADLINE, MAX_LIST_BYTES).await?;
+        let body = read(http, &url, CALL_DEADLINE, MAX_LIST_BYTES)
+            .await
+            .map_err(|unread| unread.sentence)?;
         let page: Page = serde_json::from_slice(&body)
             .map_err(|error| format!("{url} answers no list: {error}"))?;
         images.extend(page.images);
@@ -79,19 +131,52 @@ async fn check(
     target: &Url,
     image: Image,
     begun: Instant,
-) -> Result<(), String> {
+) -> Result<(), Wrong> {
     let url = join(target, &format!("v1/images/{}/content", image.id));
     loop {
-        match get(http, &url, CALL_DEADLINE, MAX_IMAGE_BYTES).await {
+        match read(http, &url, CALL_DEADLINE, MAX_IMAGE_BYTES).await {
             Ok(body) if blake3::hash(&body).to_hex().as_str() == image.hash => return Ok(()),
             Ok(body) => {
-                return Err(format!(
+                return Err(Wrong::Changed(format!(
                     "{url} answers {} bytes with another hash",
                     body.len()
-                ));
+                )));
             }
-            Err(why) if begun.elapsed() > PATIENCE => return Err(why),
+            Err(why) if begun.elapsed() > PATIENCE => return Err(why.into()),
             Err(_) => tokio::time::sleep(BETWEEN_TRIES).await,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn silent() -> Wrong {
+        Wrong::Silent("no answer".into())
+    }
+
+    fn refused() -> Wrong {
+        Wrong::Refused("503".into())
+    }
+
+    fn changed() -> Wrong {
+        Wrong::Changed("404".into())
+    }
+
+    #[test]
+    fn a_service_that_is_away_says_nothing_of_its_data() {
+        for wrong in [vec![silent(), silent()], vec![refused(), silent()]] {
+            assert!(matches!(verdict(2, &wrong), Err(Lost::Unreachable(_))));
+        }
+        assert!(matches!(verdict(9, &[silent()]), Err(Lost::Unreachable(_))));
+    }
+
+    #[test]
+    fn what_is_gone_or_refused_while_the_rest_is_there_is_lost() {
+        for (checked, wrong) in [(2, vec![changed(), silent()]), (2, vec![refused()])] {
+            assert!(matches!(verdict(checked, &wrong), Err(Lost::Changed(_))));
+        }
+        assert_eq!(verdict(3, &[]), Ok(3));
     }
 }

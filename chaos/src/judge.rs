@@ -5,12 +5,13 @@
 mod expectations;
 mod soundness;
 
-use report::model::{Expectation, Outcome};
+use report::model::{Class, Expectation, Outcome, Source};
 
 use crate::attribution;
 use crate::definition::Experiment;
 use crate::evidence::Evidence;
 use crate::figures::percent;
+use crate::invariants::Lost;
 use crate::phases::Phase;
 use crate::verdict::{self, Finding, Verdict};
 use crate::windows::{self, Recovered};
@@ -52,38 +53,36 @@ impl Judgement {
     }
 }
 
-/// Judges one experiment. `require_all` makes an expectation that could not be measured a reason to conclude nothing.
+/// Judges one experiment. `require_all` requires also what the experiment calls optional.
 pub fn judge(experiment: &Experiment, evidence: &Evidence, require_all: bool) -> Judgement {
     let recovered = recovered(experiment, evidence);
     let mut expectations = expectations::judge(experiment, evidence);
     expectations.extend(recovery_expectation(experiment, evidence, recovered));
     expectations.extend(content_expectation(experiment, evidence));
-
-    let mut findings =
-        soundness::findings(experiment, evidence, &expectations, recovered, require_all);
-    findings.extend(failures(evidence));
-    for broken in expectations
-        .iter()
-        .filter(|expectation| expectation.outcome == Outcome::Broke)
-    {
-        let verdict = match broken.how.as_str() {
-            RECOVERY => continue,
-            CONTENT => Verdict::InvariantBroken,
-            _ => Verdict::Deviated,
-        };
-        findings.push(Finding::new(
-            verdict,
-            format!("expected {}; seen: {}", broken.expected, broken.seen),
-        ));
+    expectations.extend(detection_expectation(experiment, evidence));
+    for expectation in &mut expectations {
+        expectation.required |= require_all;
     }
-    let promise_held = !findings
-        .iter()
-        .any(|finding| finding.verdict == Verdict::Deviated);
-    findings.extend(
-        promise_held
-            .then(|| detection(experiment, evidence))
-            .flatten(),
-    );
+
+    let mut findings = soundness::findings(experiment, evidence, &expectations, recovered);
+    findings.extend(failures(evidence));
+    let broken = || {
+        expectations
+            .iter()
+            .filter(|row| row.outcome == Outcome::Broke)
+    };
+    let promise_held = !broken().any(|row| row.class == Class::Promise);
+    for row in broken() {
+        let verdict = match row.class {
+            Class::Promise => Verdict::Deviated,
+            Class::Invariant => Verdict::InvariantBroken,
+            Class::Detection if promise_held => Verdict::NotDetected,
+            // What broke is more than what nobody named; and how recovery went is a finding of its own.
+            Class::Detection | Class::Recovery => continue,
+        };
+        let sentence = format!("expected {}; seen: {}", row.expected, row.seen);
+        findings.push(Finding::new(verdict, sentence));
+    }
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.verdict));
     let verdict = verdict::of(&findings);
     Judgement {
@@ -94,10 +93,6 @@ pub fn judge(experiment: &Experiment, evidence: &Evidence, require_all: bool) ->
         remarks: remarks(experiment, evidence, recovered),
     }
 }
-
-/// How recovery and content are measured; also what tells their expectations from the promise's own.
-const RECOVERY: &str = "windows of all routes against the baseline band";
-const CONTENT: &str = "every listed image fetched and hashed";
 
 fn failures(evidence: &Evidence) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -127,62 +122,74 @@ fn recovery_expectation(
     recovered: Option<Recovered>,
 ) -> Option<Expectation> {
     experiment.fault.as_ref()?;
-    let (outcome, seen) = match recovered {
-        Some(recovered) => (
-            Outcome::Held,
+    let seen = match recovered {
+        Some(recovered) => Ok((
+            true,
             format!("after {:.1} s", recovered.after_us as f64 / 1e6),
-        ),
-        None if evidence.recovery_watched => (
-            Outcome::Broke,
-            "no three windows in a row were in the band".into(),
-        ),
-        None => (Outcome::NotMeasured, "the experiment ended before".into()),
+        )),
+        None if evidence.recovery_watched => {
+            Ok((false, "no three windows in a row were in the band".into()))
+        }
+        None => Err(expectations::NOT_REACHED.into()),
     };
     let expected = format!(
         "service as before within {} s of the lift",
         experiment.recovery.within_s
     );
-    Some(Expectation {
+    Some(expectations::row(
         expected,
+        Class::Recovery,
+        Source::Windows,
         seen,
-        how: RECOVERY.into(),
-        outcome,
-    })
+    ))
 }
 
 fn content_expectation(experiment: &Experiment, evidence: &Evidence) -> Option<Expectation> {
     if !experiment.invariants.content {
         return None;
     }
-    let (outcome, seen) = match &evidence.content {
-        Some(Ok(images)) => (Outcome::Held, format!("all {images} images")),
-        Some(Err(lost)) => (Outcome::Broke, lost.clone()),
-        None => (Outcome::NotMeasured, "the experiment ended before".into()),
+    let seen = match &evidence.content {
+        Some(Ok(0)) => Err("no image is listed".into()),
+        Some(Ok(images)) => Ok((true, format!("all {images} images"))),
+        Some(Err(Lost::Changed(what))) => Ok((false, what.clone())),
+        // A service that is not there says nothing of its data.
+        Some(Err(Lost::Unreachable(why))) => Err(why.clone()),
+        None => Err(expectations::NOT_REACHED.into()),
     };
     let expected = "the content of every listed image is 200 with its hash afterwards".into();
-    Some(Expectation {
+    Some(expectations::row(
         expected,
+        Class::Invariant,
+        Source::Images,
         seen,
-        how: CONTENT.into(),
-        outcome,
-    })
+    ))
 }
 
 /// Whether telemetry named the fault, where the experiment says which must.
-fn detection(experiment: &Experiment, evidence: &Evidence) -> Option<Finding> {
+fn detection_expectation(experiment: &Experiment, evidence: &Evidence) -> Option<Expectation> {
     let (least, dependency) = (
         experiment.detection.first_error_share?,
         experiment.fault.as_ref()?.dependency(),
     );
-    let (share, n) = named_by_traces(evidence, dependency)?.ok()?;
-    (share < least).then(|| {
-        let sentence = format!(
-            "of {n} failed requests' traces {} have their first error on a span of {dependency}, {} are needed",
-            percent(share),
-            percent(least)
-        );
-        Finding::new(Verdict::NotDetected, sentence)
-    })
+    let seen = match named_by_traces(evidence, dependency) {
+        None if evidence.marks.verified.is_none() => Err(expectations::NOT_REACHED.into()),
+        None => Err("no request failed, so that no trace could name the fault".into()),
+        Some(Err(why)) => Err(why),
+        Some(Ok((share, n))) => Ok((
+            share >= least,
+            format!(
+                "{} of {n} failed requests' traces have their first error on a span of {dependency}",
+                percent(share)
+            ),
+        )),
+    };
+    let expected = format!(
+        "the first error of at least {} of the failed requests' traces on a span of {dependency}",
+        percent(least)
+    );
+    let mut row = expectations::row(expected, Class::Detection, Source::Traces, seen);
+    row.required = !experiment.detection.optional;
+    Some(row)
 }
 
 fn named_by_traces(evidence: &Evidence, dependency: &str) -> Option<Result<(f64, usize), String>> {
@@ -212,17 +219,10 @@ fn remarks(
         ));
     }
     if evidence.marks.verified.is_some() {
-        let changing = experiment.changing_routes();
-        let mut outside: Vec<String> = evidence.route_names();
-        outside.retain(|route| {
-            !changing.contains(&route.as_str()) && in_band(evidence, route) == Some(false)
-        });
-        let radius = if outside.is_empty() {
-            "no other route left its band".into()
-        } else {
-            outside.join(", ")
-        };
-        remarks.push(format!("blast radius outside the promise: {radius}"));
+        remarks.push(format!(
+            "blast radius outside the promise: {}",
+            blast_radius(experiment, evidence)
+        ));
     }
     if let Some(Ok((share, n))) = named_by_traces(evidence, fault.dependency()) {
         remarks.push(format!(
@@ -233,6 +233,31 @@ fn remarks(
     }
     remarks.extend(amplification(experiment, evidence, fault.dependency()));
     remarks
+}
+
+/// The routes that left their band and were not expected to; and those of which nobody can tell.
+fn blast_radius(experiment: &Experiment, evidence: &Evidence) -> String {
+    let changing = experiment.changing_routes();
+    let mut others = evidence.route_names();
+    others.retain(|route| !changing.contains(&route.as_str()));
+    let of = |wanted: Option<bool>| -> Vec<&str> {
+        let of_wanted = others
+            .iter()
+            .filter(|route| in_band(evidence, route) == wanted);
+        of_wanted.map(String::as_str).collect()
+    };
+    let (outside, unknown) = (of(Some(false)), of(None));
+    let unknown = if unknown.is_empty() {
+        String::new()
+    } else {
+        format!(" (too few requests to say of {})", unknown.join(", "))
+    };
+    let radius = match (outside.as_slice(), of(Some(true)).is_empty()) {
+        ([], true) => "no other route was measured".to_owned(),
+        ([], false) => "no other route left its band".to_owned(),
+        (outside, _) => outside.join(", "),
+    };
+    radius + &unknown
 }
 
 fn amplification(experiment: &Experiment, evidence: &Evidence, dependency: &str) -> Option<String> {
@@ -251,6 +276,11 @@ pub fn in_band(evidence: &Evidence, route: &str) -> Option<bool> {
         evidence.figures(Phase::Baseline, route),
         evidence.figures(Phase::Fault, route),
     );
+    // Too many errors are too many, whatever the latency.
+    let errors = windows::Band::around(0, before.error_ratio()).error_ratio;
+    if before.n > 0 && during.n > 0 && during.error_ratio() > errors && during.errors > 1 {
+        return Some(false);
+    }
     let band = windows::Band::around(before.p95_us?, before.error_ratio());
     Some(band.holds(during.p95_us?, during.error_ratio()))
 }

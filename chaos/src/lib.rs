@@ -27,6 +27,7 @@ pub mod load;
 pub mod lock;
 pub mod metrics;
 pub mod phases;
+pub mod plans;
 pub mod preflight;
 pub mod probe;
 pub mod process;

@@ -12,11 +12,12 @@ use crate::evidence::Evidence;
 use crate::figures::Figures;
 use crate::judge;
 use crate::phases::{Marks, Phase, Span};
-use crate::results::{Done, summary};
-use crate::windows::{Band, cut};
+use crate::results::{Course, Done, summary};
+use crate::verdict::Verdict;
+use crate::windows::cut;
 
 /// The whole report of a command.
-pub fn report(done: &[Done], context: &Context, command: &str) -> Report {
+pub fn report(course: &Course, context: &Context, command: &str) -> Report {
     Report {
         title: "Chitram: experiments".into(),
         generated_at: jiff::Timestamp::now()
@@ -24,9 +25,15 @@ pub fn report(done: &[Done], context: &Context, command: &str) -> Report {
             .unwrap_or_default()
             .to_string(),
         command: command.to_owned(),
-        summary: summary(done),
-        as_expected: done.iter().all(Done::as_expected),
-        experiments: done.iter().map(|done| experiment(done, context)).collect(),
+        summary: summary(course),
+        as_expected: course.as_expected(),
+        ended: course.ended(),
+        experiments: course
+            .done
+            .iter()
+            .map(|done| experiment(done, context))
+            .collect(),
+        unfinished: course.unfinished(),
         environment: machine::environment(context),
     }
 }
@@ -46,6 +53,7 @@ fn experiment(done: &Done, context: &Context) -> Experiment {
         title: definition.title.clone(),
         promise: definition.promise.clone(),
         verdict: outcome.judgement.words(),
+        inconclusive: outcome.judgement.verdict == Verdict::Inconclusive,
         as_expected: done.as_expected(),
         expected_verdict: definition.expect_verdict.word().into(),
         reasons: done.reasons(),
@@ -123,7 +131,7 @@ fn windows(evidence: &Evidence) -> Vec<Window> {
             requests: window.n,
             errors: window.errors,
             p50_ms: ms(window.p50_us),
-            p95_ms: ms(window.p95_us.unwrap_or(window.p50_us)),
+            p95_ms: window.p95_us.map(ms),
         })
         .collect()
 }
@@ -140,8 +148,7 @@ fn routes(done: &Done) -> Vec<RouteRow> {
                 evidence.figures(Phase::Fault, &route),
             );
             RouteRow {
-                in_band: judge::in_band(evidence, &route)
-                    .unwrap_or_else(|| errors_in_band(&baseline, &fault)),
+                in_band: judge::in_band(evidence, &route),
                 expected_to_change: changing.contains(&route.as_str()),
                 baseline: route_figures(&baseline),
                 fault: route_figures(&fault),
@@ -149,11 +156,6 @@ fn routes(done: &Done) -> Vec<RouteRow> {
             }
         })
         .collect()
-}
-
-/// Of a route with too few requests for a p95 only the errors can be compared.
-fn errors_in_band(baseline: &Figures, fault: &Figures) -> bool {
-    fault.error_ratio() <= Band::around(0, baseline.error_ratio()).error_ratio
 }
 
 fn route_figures(figures: &Figures) -> RouteFigures {

@@ -333,7 +333,8 @@ impl<'a> Session<'a> {
         self.evidence.seconds.push(Arrivals {
             from,
             due: window.due,
-            lost: window.not_sent.generator,
+            lost: window.not_sent.lost(),
+            at_bound: window.generator.at_bound,
         });
         self.complete.insert(window.second);
         while self.complete.remove(&self.next_second) {

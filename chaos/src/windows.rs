@@ -12,7 +12,9 @@ pub const MIN_SECONDS: i64 = 2;
 /// Of the arrivals of a window, so many percent may be lost by the generator before its figures are no figures.
 const MAX_LOST_PERCENT: u64 = 2;
 /// Fewest windows that can be called a baseline.
-const MIN_BASELINE_WINDOWS: usize = 3;
+pub const MIN_BASELINE_WINDOWS: usize = 3;
+/// Fewest requests with which one of them says something: a p95's, without those that the generator may lose.
+pub const MIN_BASELINE_REQUESTS: u64 = P95_MIN_SAMPLES * (100 - MAX_LOST_PERCENT) / 100;
 /// So many windows in a row in the band are a recovery.
 pub const RECOVERY_WINDOWS: usize = 3;
 

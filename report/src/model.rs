@@ -16,12 +16,66 @@ pub struct Report {
     pub command: String,
     /// One sentence for the first screen: did every verdict come out as expected, and if not, which did not.
     pub summary: String,
-    /// Whether every verdict was the expected one.
+    /// Whether every experiment was finished and every verdict was the expected one.
     pub as_expected: bool,
-    /// The experiments in the order in which they ran.
+    /// How the command ended.
+    pub ended: Ended,
+    /// The experiments that were finished, in the order in which they ran.
     pub experiments: Vec<Experiment>,
+    /// Those that were not: they have no verdict.
+    pub unfinished: Vec<Unfinished>,
     /// Machine, servers (real or stand-in), versions: name and value.
     pub environment: Vec<(String, String)>,
+}
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ended {
+    /// After the last experiment.
+    Finished,
+    /// By a signal.
+    Interrupted,
+    /// By a refusal, a failure or a fault that could not be removed.
+    Failed,
+    /// It has not: the page was written while experiments were still to come, and whoever wrote it may have been killed.
+    Running,
+}
+
+/// An experiment without a verdict.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unfinished {
+    /// The name in the experiment's file.
+    pub name: String,
+    /// One line for people.
+    pub title: String,
+    /// How far it came.
+    pub state: State,
+    /// What ended it; empty when nothing did.
+    pub why: String,
+}
+
+/// How far an experiment without a verdict came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// A signal ended it.
+    Interrupted,
+    /// It was refused, or something that it needs failed.
+    Failed,
+    /// It was not begun.
+    NotRun,
+}
+
+impl State {
+    /// The word on the screen.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Interrupted => "interrupted",
+            Self::Failed => "failed",
+            Self::NotRun => "not run",
+        }
+    }
 }
 
 /// One experiment: its promise, what was seen, and the verdict.
@@ -35,6 +89,8 @@ pub struct Experiment {
     pub promise: String,
     /// The verdict's word, with the share that was measured where it was not all: `pass (3 of 5 measured)`.
     pub verdict: String,
+    /// Whether the verdict is that nothing can be concluded.
+    pub inconclusive: bool,
     /// Whether the verdict is the one that the file expects.
     pub as_expected: bool,
     /// The verdict that the file expects.
@@ -81,8 +137,8 @@ pub struct Window {
     pub errors: u64,
     /// Median latency from the due time, in milliseconds.
     pub p50_ms: f64,
-    /// 95th percentile in milliseconds.
-    pub p95_ms: f64,
+    /// 95th percentile in milliseconds; `None` with too few requests for one.
+    pub p95_ms: Option<f64>,
 }
 
 /// A route before and during the fault.
@@ -94,8 +150,8 @@ pub struct RouteRow {
     pub baseline: RouteFigures,
     /// During the fault.
     pub fault: RouteFigures,
-    /// Whether the route stayed in its baseline band.
-    pub in_band: bool,
+    /// Whether the route stayed in its baseline band; `None` with too few requests to say.
+    pub in_band: Option<bool>,
     /// Whether the promise is about this route.
     pub expected_to_change: bool,
 }
@@ -120,10 +176,59 @@ pub struct Expectation {
     pub expected: String,
     /// What was seen, with figures and n.
     pub seen: String,
-    /// How it was measured.
+    /// How it was measured, for people: the source's words.
     pub how: String,
+    /// What kind of promise it is.
+    pub class: Class,
+    /// What it was measured by.
+    pub source: Source,
+    /// Whether an experiment in which it was not measured concludes nothing.
+    pub required: bool,
     /// Held, broke, or not measured.
     pub outcome: Outcome,
+}
+
+/// What kind of promise an expectation is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// What the platform does under the fault.
+    Promise,
+    /// That service is as before when the fault is gone.
+    Recovery,
+    /// What must be true whatever was broken.
+    Invariant,
+    /// That telemetry names the fault.
+    Detection,
+}
+
+/// What an expectation was measured by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// Single requests of some routes.
+    Requests,
+    /// Windows of all routes.
+    Windows,
+    /// Requests and their sampled traces.
+    RequestsAndTraces,
+    /// Sampled traces alone.
+    Traces,
+    /// Every listed image.
+    Images,
+}
+
+impl Source {
+    /// For the reader.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Requests => "requests, from the due time to the last byte",
+            Self::Windows => "windows of all routes against the baseline band",
+            Self::RequestsAndTraces => "requests, and their sampled traces",
+            Self::Traces => "sampled traces",
+            Self::Images => "every listed image fetched and hashed",
+        }
+    }
 }
 
 /// How an expectation came out.

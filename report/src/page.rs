@@ -3,7 +3,7 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::{
-    model::{Experiment, Report},
+    model::{Ended, Experiment, Report},
     tables, timeline, waterfall,
 };
 
@@ -33,11 +33,7 @@ pub(crate) fn page(report: &Report) -> Markup {
 
 /// The verdict and why, before anything else.
 fn first_screen(report: &Report) -> Markup {
-    let (class, mark) = if report.as_expected {
-        ("good", "✓")
-    } else {
-        ("bad", "✗")
-    };
+    let (class, mark) = sign(report);
     html! {
         header {
             p.kicker { (report.title) }
@@ -52,9 +48,29 @@ fn first_screen(report: &Report) -> Markup {
                         @for reason in experiment.reasons.iter().take(3) { p { (reason) } }
                     }
                 }
+                @for unfinished in &report.unfinished {
+                    li.unknown {
+                        b { (unfinished.title) }
+                        span.verdict { "– " (unfinished.state.word()) ": no verdict" }
+                        @if !unfinished.why.is_empty() { p { (unfinished.why) } }
+                    }
+                }
             }
             p.again { span { "Run it again: " } code { (report.command) } span.quiet { (report.generated_at) } }
         }
+    }
+}
+
+/// The colour and the mark of the whole. A tick stands for results: a page without one has none.
+fn sign(report: &Report) -> (&'static str, &'static str) {
+    let is_whole = report.ended == Ended::Finished && report.unfinished.is_empty();
+    match (
+        is_whole && !report.experiments.is_empty(),
+        report.as_expected,
+    ) {
+        (true, true) => ("good", "✓"),
+        (true, false) => ("bad", "✗"),
+        (false, _) => ("unknown", "–"),
     }
 }
 
@@ -113,10 +129,7 @@ fn foot(report: &Report) -> Markup {
 }
 
 fn tone(experiment: &Experiment) -> &'static str {
-    match (
-        experiment.as_expected,
-        experiment.verdict.starts_with("inconclusive"),
-    ) {
+    match (experiment.as_expected, experiment.inconclusive) {
         (true, _) => "good",
         (false, true) => "unknown",
         (false, false) => "bad",

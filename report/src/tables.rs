@@ -33,10 +33,10 @@ pub(crate) fn routes(rows: &[RouteRow]) -> Markup {
 
 fn route(row: &RouteRow) -> Markup {
     let (class, word) = match (row.in_band, row.expected_to_change) {
-        _ if row.fault.requests == 0 => ("quiet", "not measured"),
-        (true, _) => ("good", "in the band"),
-        (false, true) => ("quiet", "left it, as the fault implies"),
-        (false, false) => ("bad", "left it"),
+        (None, _) => ("unknown", "? too few requests"),
+        (Some(true), _) => ("good", "in the band"),
+        (Some(false), true) => ("quiet", "left it, as the fault implies"),
+        (Some(false), false) => ("bad", "left it"),
     };
     html! {
         tr {
@@ -75,6 +75,7 @@ fn expectation(row: &Expectation) -> Markup {
     let (class, word) = match row.outcome {
         Outcome::Held => ("good", "✓ held"),
         Outcome::Broke => ("bad", "✗ broke"),
+        Outcome::NotMeasured if row.required => ("unknown", "? not measured, but required"),
         Outcome::NotMeasured => ("unknown", "? not measured"),
     };
     html! {

@@ -136,7 +136,7 @@ fn latencies(timeline: &Timeline, x: &Scale, panel: Panel) -> Markup {
         .fold(f64::INFINITY, f64::min);
     let high = measured
         .iter()
-        .map(|window| window.p95_ms)
+        .map(|window| window.p95_ms.unwrap_or(window.p50_ms))
         .fold(timeline.band_p95_ms.unwrap_or(1.0), f64::max);
     let y = Scale::logarithmic(
         (low * 0.7).clamp(0.01, 10.0),
@@ -150,31 +150,41 @@ fn latencies(timeline: &Timeline, x: &Scale, panel: Panel) -> Markup {
             line class="band" x1=(px(x.px(f64::MIN))) x2=(px(x.px(f64::MAX))) y1=(px(y.px(bound))) y2=(px(y.px(bound))) {}
         }
         path class="p95" d=(steps(&measured, x, &y, |window| window.p95_ms)) {}
-        path class="p50" d=(steps(&measured, x, &y, |window| window.p50_ms)) {}
+        path class="p50" d=(steps(&measured, x, &y, |window| Some(window.p50_ms))) {}
         @for window in measured {
             rect class="hover" x=(px(x.px(window.from_s))) y=(px(panel.top)) width=(px(x.px(window.to_s) - x.px(window.from_s)))
                 height=(px(panel.bottom - panel.top)) {
                 title {
                     (format!("{:.0}-{:.0} s: p95 {}, median {}, n {}", window.from_s, window.to_s,
-                        format::milliseconds(window.p95_ms), format::milliseconds(window.p50_ms), window.requests))
+                        window.p95_ms.map_or_else(|| "n too small".to_owned(), format::milliseconds), format::milliseconds(window.p50_ms), window.requests))
                 }
             }
         }
     }
 }
 
-/// A stepped line: a window's figure holds for the whole window.
-fn steps(windows: &[&Window], x: &Scale, y: &Scale, value: impl Fn(&Window) -> f64) -> String {
-    let step = |(number, window): (usize, &&Window)| {
-        let command = if number == 0 { 'M' } else { 'L' };
-        let level = px(y.px(value(window)));
+/// A stepped line: a window's figure holds for the whole window. One without a figure leaves a gap.
+fn steps(
+    windows: &[&Window],
+    x: &Scale,
+    y: &Scale,
+    value: impl Fn(&Window) -> Option<f64>,
+) -> String {
+    let mut command = 'M';
+    let step = |window: &&Window| {
+        let Some(value) = value(window) else {
+            command = 'M';
+            return String::new();
+        };
+        let level = px(y.px(value));
+        let begin = std::mem::replace(&mut command, 'L');
         format!(
-            "{command}{} {level}L{} {level}",
+            "{begin}{} {level}L{} {level}",
             px(x.px(window.from_s)),
             px(x.px(window.to_s))
         )
     };
-    windows.iter().enumerate().map(step).collect()
+    windows.iter().map(step).collect()
 }
 
 fn y_axis(
@@ -214,7 +224,7 @@ fn described(timeline: &Timeline) -> String {
     let worst = timeline
         .windows
         .iter()
-        .map(|window| window.p95_ms)
+        .filter_map(|window| window.p95_ms)
         .fold(0.0, f64::max);
     let fault = timeline
         .fault

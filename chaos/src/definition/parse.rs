@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::{Effect, Expect, Experiment, MIN_PHASE_S};
+use loadtest::plan::Plan;
+
+use super::{Effect, Expect, Experiment, MIN_PHASE_S, measurable};
 
 /// Why a file is refused: `experiments/x.toml:12: unknown field ...`.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -36,15 +38,46 @@ pub fn parse(file: &Path, text: &str) -> Result<Experiment, BadFile> {
         line: line_of(text, &error),
         message: error.message().to_owned(),
     })?;
-    check(&experiment).map_err(|(key, message)| BadFile {
-        file: file.to_owned(),
-        line: text
-            .lines()
-            .position(|line| is_key(line, key))
-            .map(|index| index + 1),
-        message: format!("`{key}` {message}"),
-    })?;
+    check(&experiment).map_err(|objection| bad(file, text, objection))?;
     Ok(experiment)
+}
+
+/// The refusal of a file for an objection, on the line that it is about.
+fn bad(file: &Path, text: &str, objection: Objection) -> BadFile {
+    let Objection {
+        key,
+        value,
+        message,
+    } = objection;
+    let of_key = || {
+        text.lines()
+            .enumerate()
+            .filter(|(_, line)| is_key(line, key))
+    };
+    let quoted = format!("\"{value}\"");
+    let exact = of_key().find(|(_, line)| !value.is_empty() && line.contains(&quoted));
+    BadFile {
+        file: file.to_owned(),
+        line: exact
+            .or_else(|| of_key().next())
+            .map(|(index, _)| index + 1),
+        message: format!("`{key}` {message}"),
+    }
+}
+
+/// Checks an experiment that was read from `file` against the plan that it names: with these phases, can everything that
+/// it expects be measured at all?
+pub fn check_against(file: &Path, experiment: &Experiment, plan: &Plan) -> Result<(), BadFile> {
+    measurable::check(experiment, plan).map_err(|objection| refuse(file, objection))
+}
+
+/// The refusal of a file that was read already.
+pub fn refuse(file: &Path, objection: Objection) -> BadFile {
+    bad(
+        file,
+        &std::fs::read_to_string(file).unwrap_or_default(),
+        objection,
+    )
 }
 
 /// The line of a parse error. Inside a table that is chosen by its `kind` the parser only knows where the table begins,
@@ -73,21 +106,41 @@ fn is_key(line: &str, key: &str) -> bool {
         .is_some_and(|rest| rest.trim_start().starts_with(['=', ']', '.']))
 }
 
-/// The key that is wrong, and the rest of the sentence.
-type Objection = (&'static str, String);
+/// What is wrong with an experiment.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Objection {
+    /// The key.
+    pub key: &'static str,
+    /// The value that is wrong, when one of several can be told by it; else empty.
+    pub value: String,
+    /// The rest of the sentence that begins with the key.
+    pub message: String,
+}
+
+impl From<(&'static str, String)> for Objection {
+    fn from((key, message): (&'static str, String)) -> Self {
+        Self {
+            key,
+            value: String::new(),
+            message,
+        }
+    }
+}
 
 fn check(experiment: &Experiment) -> Result<(), Objection> {
     if !is_label(&experiment.name) {
         return Err((
             "name",
             format!("is {:?}; use 1 to 64 of a-z, 0-9 and `-`", experiment.name),
-        ));
+        )
+            .into());
     }
     if !is_label(&experiment.load.plan) {
         return Err((
             "plan",
             "is a plan's name without folder and `.toml`, such as \"browse\"".into(),
-        ));
+        )
+            .into());
     }
     let phases = &experiment.phases;
     check_between("warm_up_s", phases.warm_up_s, 0, 600)?;
@@ -103,12 +156,21 @@ fn check(experiment: &Experiment) -> Result<(), Objection> {
         return Err((
             "expect",
             "is empty; an experiment that expects nothing cannot fail".into(),
-        ));
+        )
+            .into());
     }
     experiment
         .expect
         .iter()
-        .try_for_each(|expect| check_expect(expect, experiment.fault.is_some()))
+        .try_for_each(|expect| check_expect(expect, experiment.fault.is_some()))?;
+    if experiment.fault.is_none() && experiment.detection.first_error_share.is_some() {
+        return Err((
+            "first_error_share",
+            "asks for traces that name the fault, but there is no `[fault]`".to_owned(),
+        )
+            .into());
+    }
+    measurable::check_times(experiment)
 }
 
 fn check_effect(effect: &Effect) -> Result<(), Objection> {
@@ -124,7 +186,8 @@ fn check_effect(effect: &Effect) -> Result<(), Objection> {
                 return Err((
                     "jitter_ms",
                     format!("is {jitter_ms}, more than `latency_ms`; a delay can't be negative"),
-                ));
+                )
+                    .into());
             }
             check_share("toxicity", Some(toxicity))
         }
@@ -147,26 +210,48 @@ fn check_effect(effect: &Effect) -> Result<(), Objection> {
 
 fn check_expect(expect: &Expect, has_fault: bool) -> Result<(), Objection> {
     let routes = expect.routes();
-    if routes.is_empty() && !matches!(expect, Expect::Steady {}) {
+    if routes.is_empty() && !matches!(expect, Expect::Steady { .. }) {
         return Err((
             "routes",
             "is empty; name at least one route of the plan".into(),
-        ));
+        )
+            .into());
     }
     let mut seen = BTreeSet::new();
     if let Some(twice) = routes.iter().find(|route| !seen.insert(route.as_str())) {
-        return Err(("routes", format!("names {twice:?} twice")));
+        return Err(("routes", format!("names {twice:?} twice")).into());
     }
     if !has_fault && expect.is_change() {
         return Err((
             "expect",
             "expects a change, but there is no `[fault]`".into(),
-        ));
+        )
+            .into());
     }
     match expect {
         Expect::Attributed { min_share, .. } => check_share("min_share", Some(*min_share)),
-        Expect::FailsFast { status, .. } => check_between("status", u64::from(*status), 400, 599),
-        _ => Ok(()),
+        Expect::FailsFast { status, p95_ms, .. } => {
+            check_between("status", u64::from(*status), 400, 599)?;
+            check_between("p95_ms", *p95_ms, 1, 600_000)
+        }
+        Expect::SlowerPerCall {
+            added_ms,
+            tolerance_ms,
+            ..
+        } => {
+            check_between("added_ms", *added_ms, 1, 600_000)?;
+            if tolerance_ms >= added_ms {
+                return Err((
+                    "tolerance_ms",
+                    format!(
+                        "is {tolerance_ms}, not less than `added_ms`: it would hold without any change"
+                    ),
+                )
+                    .into());
+            }
+            Ok(())
+        }
+        Expect::Steady { .. } | Expect::Unchanged { .. } | Expect::NoErrors { .. } => Ok(()),
     }
 }
 
@@ -174,14 +259,14 @@ fn check_between(key: &'static str, value: u64, least: u64, most: u64) -> Result
     if (least..=most).contains(&value) {
         Ok(())
     } else {
-        Err((key, format!("is {value}; use {least} to {most}")))
+        Err((key, format!("is {value}; use {least} to {most}")).into())
     }
 }
 
 fn check_share(key: &'static str, share: Option<f64>) -> Result<(), Objection> {
     match share {
         Some(share) if !(share > 0.0 && share <= 1.0) => {
-            Err((key, format!("is {share}; use a share above 0, at most 1")))
+            Err((key, format!("is {share}; use a share above 0, at most 1")).into())
         }
         _ => Ok(()),
     }

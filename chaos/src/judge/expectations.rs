@@ -2,7 +2,7 @@
 
 use loadtest::events::RequestSample;
 use loadtest::units::format_us;
-use report::model::{Expectation, Outcome};
+use report::model::{Class, Expectation, Outcome, Source};
 
 use crate::attribution::{self, MIN_TRACES_OF_ROUTE};
 use crate::definition::{Expect, Experiment};
@@ -10,9 +10,6 @@ use crate::evidence::Evidence;
 use crate::figures::{Figures, duration, percent};
 use crate::phases::Phase;
 use crate::windows::{Band, cut, needed};
-
-pub(super) const SAMPLES: &str = "requests, from the due time to the last byte";
-const SAMPLES_AND_TRACES: &str = "requests, and their sampled traces";
 
 pub(super) fn judge(experiment: &Experiment, evidence: &Evidence) -> Vec<Expectation> {
     let dependency = experiment
@@ -27,17 +24,18 @@ pub(super) fn judge(experiment: &Experiment, evidence: &Evidence) -> Vec<Expecta
 }
 
 fn rows(expect: &Expect, evidence: &Evidence, dependency: &str) -> Vec<Expectation> {
-    match expect {
-        Expect::Steady {} => vec![steady(evidence)],
-        Expect::Unchanged { routes } => routes
+    let mut rows = match expect {
+        Expect::Steady { .. } => vec![steady(evidence)],
+        Expect::Unchanged { routes, .. } => routes
             .iter()
             .map(|route| unchanged(evidence, route))
             .collect(),
-        Expect::NoErrors { routes } => vec![no_errors(evidence, routes)],
+        Expect::NoErrors { routes, .. } => vec![no_errors(evidence, routes)],
         Expect::SlowerPerCall {
             routes,
             added_ms,
             tolerance_ms,
+            ..
         } => {
             let bounds = (*added_ms, *tolerance_ms);
             routes
@@ -45,7 +43,9 @@ fn rows(expect: &Expect, evidence: &Evidence, dependency: &str) -> Vec<Expectati
                 .map(|route| slower_per_call(evidence, route, bounds, dependency))
                 .collect()
         }
-        Expect::Attributed { routes, min_share } => {
+        Expect::Attributed {
+            routes, min_share, ..
+        } => {
             vec![attributed(evidence, routes, *min_share, dependency)]
         }
         Expect::FailsFast {
@@ -53,16 +53,22 @@ fn rows(expect: &Expect, evidence: &Evidence, dependency: &str) -> Vec<Expectati
             status,
             after_s,
             p95_ms,
+            ..
         } => {
             vec![fails_fast(evidence, routes, *status, *after_s, *p95_ms)]
         }
+    };
+    for row in &mut rows {
+        row.required = !expect.is_optional();
     }
+    rows
 }
 
 /// What was seen and whether it is right; or why it could not be measured.
-type Seen = Result<(bool, String), String>;
+pub(super) type Seen = Result<(bool, String), String>;
 
-fn row(expected: String, how: &str, seen: Seen) -> Expectation {
+/// An expectation, required unless somebody says otherwise.
+pub(super) fn row(expected: String, class: Class, source: Source, seen: Seen) -> Expectation {
     let (outcome, seen) = match seen {
         Ok((true, seen)) => (Outcome::Held, seen),
         Ok((false, seen)) => (Outcome::Broke, seen),
@@ -71,9 +77,16 @@ fn row(expected: String, how: &str, seen: Seen) -> Expectation {
     Expectation {
         expected,
         seen,
-        how: how.to_owned(),
+        how: source.words().to_owned(),
+        class,
+        source,
+        required: true,
         outcome,
     }
+}
+
+fn promise(expected: String, source: Source, seen: Seen) -> Expectation {
+    row(expected, Class::Promise, source, seen)
 }
 
 fn steady(evidence: &Evidence) -> Expectation {
@@ -97,23 +110,30 @@ fn steady(evidence: &Evidence) -> Expectation {
         );
         Ok((inside >= needed(windows.len()), seen))
     };
-    row(
+    promise(
         "5 of 6 windows in the baseline band".into(),
-        "windows of all routes",
+        Source::Windows,
         measure(),
     )
 }
 
-const NOT_REACHED: &str = "the experiment ended before";
+pub(super) const NOT_REACHED: &str = "the experiment ended before";
 
 /// The requests of some routes during the fault, or that there are none.
 fn during<'a>(evidence: &'a Evidence, routes: &[String]) -> Result<Vec<&'a RequestSample>, String> {
     evidence.span(Phase::Fault).ok_or(NOT_REACHED)?;
     let samples = evidence.routes(Phase::Fault, routes);
-    if samples.is_empty() {
-        Err(format!("no request on {}", routes.join(", ")))
-    } else {
+    // A route without a request would be hidden among the others.
+    let is_missing = |route: &&String| !samples.iter().any(|sample| sample.route == **route);
+    let missing: Vec<&str> = routes
+        .iter()
+        .filter(is_missing)
+        .map(String::as_str)
+        .collect();
+    if missing.is_empty() {
         Ok(samples)
+    } else {
+        Err(format!("no request on {}", missing.join(", ")))
     }
 }
 
@@ -136,7 +156,11 @@ fn unchanged(evidence: &Evidence, route: &str) -> Expectation {
         );
         Ok((band.holds(p95_now, now.error_ratio()), seen))
     };
-    row(format!("{route} in its baseline band"), SAMPLES, measure())
+    promise(
+        format!("{route} in its baseline band"),
+        Source::Requests,
+        measure(),
+    )
 }
 
 fn no_errors(evidence: &Evidence, routes: &[String]) -> Expectation {
@@ -147,9 +171,9 @@ fn no_errors(evidence: &Evidence, routes: &[String]) -> Expectation {
             format!("{} errors, n {}", figures.errors, figures.n),
         ))
     };
-    row(
+    promise(
         format!("no errors on {}", routes.join(", ")),
-        SAMPLES,
+        Source::Requests,
         measure(),
     )
 }
@@ -186,7 +210,7 @@ fn slower_per_call(
     let expected = format!(
         "{route} slower by {added_ms} ms ± {tolerance_ms} ms for each span of {dependency} (median)"
     );
-    row(expected, SAMPLES_AND_TRACES, measure())
+    promise(expected, Source::RequestsAndTraces, measure())
 }
 
 fn attributed(
@@ -200,19 +224,33 @@ fn attributed(
         let before = evidence.routes(Phase::Baseline, routes);
         let seen = attribution::of_latency(&before, &now, evidence.traces()?, dependency)?;
         let (n_before, n_now) = seen.traces;
-        let sentence = format!(
-            "{} of {:.0} ms added on average ({n_before} traces before, {n_now} during)",
-            percent(seen.share),
-            seen.added_us / 1e3
-        );
-        Ok((seen.share >= min_share, sentence))
+        let of_traces = format!("{n_before} traces before, {n_now} during");
+        Ok(match seen.share {
+            // Slower requests with traces that know nothing of it: telemetry that does not tell the truth.
+            None => (
+                false,
+                format!(
+                    "these requests became slower by {:.0} ms on average, their traces by {:.0} ms ({of_traces})",
+                    seen.requests_us / 1e3,
+                    seen.added_us / 1e3
+                ),
+            ),
+            Some(share) => (
+                share >= min_share,
+                format!(
+                    "{} of {:.0} ms added on average ({of_traces})",
+                    percent(share),
+                    seen.added_us / 1e3
+                ),
+            ),
+        })
     };
     let expected = format!(
         "at least {} of the added latency of {} on spans of {dependency}",
         percent(min_share),
         routes.join(" and ")
     );
-    row(expected, "critical path of the sampled traces", measure())
+    promise(expected, Source::Traces, measure())
 }
 
 fn fails_fast(
@@ -249,7 +287,7 @@ fn fails_fast(
         "{} answer {status} problems with Retry-After from {after_s} s after the onset, p95 at most {most_ms} ms",
         routes.join(", ")
     );
-    row(expected, SAMPLES, measure())
+    promise(expected, Source::Requests, measure())
 }
 
 /// `content: 200 after 12.0 ms`.

@@ -1,7 +1,7 @@
 //! Whether anything may be concluded: a steady baseline, a fault that was proven, a generator that sent what it should,
 //! and processes that had a CPU when they needed one.
 
-use report::model::{Expectation, Outcome};
+use report::model::{Class, Expectation, Outcome, Source};
 
 use super::expectations;
 use crate::definition::Experiment;
@@ -20,7 +20,6 @@ pub(super) fn findings(
     evidence: &Evidence,
     expectations: &[Expectation],
     recovered: Option<Recovered>,
-    require_all: bool,
 ) -> Vec<Finding> {
     let mut reasons: Vec<String> = Vec::new();
     if let Some(Err(unstable)) = &evidence.baseline {
@@ -43,13 +42,9 @@ pub(super) fn findings(
         let why = starved(experiment, evidence, phase, span, broke);
         reasons.extend(why.map(|why| format!("{place}, {why}")));
     }
-    if require_all {
-        let unmeasured = expectations
-            .iter()
-            .filter(|expectation| expectation.outcome == Outcome::NotMeasured);
-        reasons.extend(
-            unmeasured.map(|e| format!("not measured, but required: {} ({})", e.expected, e.seen)),
-        );
+    // What ended an experiment early is named above; that the rest was not measured follows from it.
+    if !ended_early(evidence) {
+        reasons.extend(unmeasured(expectations));
     }
     let mut findings: Vec<Finding> = reasons
         .into_iter()
@@ -57,6 +52,36 @@ pub(super) fn findings(
         .collect();
     findings.extend(not_recovered(experiment, evidence, recovered));
     findings
+}
+
+/// An unstable baseline, an unproven fault: each ends the experiment, and is a reason of its own.
+fn ended_early(evidence: &Evidence) -> bool {
+    matches!(evidence.baseline, Some(Err(_))) || matches!(evidence.injection, Some(Err(_)))
+}
+
+/// That something without which nothing may be concluded was not measured: what is required, and anything at all of the
+/// promise.
+fn unmeasured(expectations: &[Expectation]) -> Option<String> {
+    let is_unmeasured = |row: &&Expectation| row.outcome == Outcome::NotMeasured;
+    let sentence = |row: &Expectation| format!("{} ({})", row.expected, row.seen);
+    let required: Vec<String> = expectations
+        .iter()
+        .filter(|row| row.required)
+        .filter(is_unmeasured)
+        .map(sentence)
+        .collect();
+    if !required.is_empty() {
+        return Some(format!(
+            "not measured, but required: {}",
+            required.join("; ")
+        ));
+    }
+    let mut promise = expectations
+        .iter()
+        .filter(|row| row.class == Class::Promise);
+    promise
+        .all(|row| is_unmeasured(&row))
+        .then(|| "nothing of the promise was measured".to_owned())
 }
 
 fn place(phase: Phase, experiment: &Experiment) -> &'static str {
@@ -103,6 +128,23 @@ fn starved(
     if let Some(why) = usage::starved(&evidence.usage, span) {
         return Some(why);
     }
+    // What was late in a second of these may have been the generator's own doing.
+    let at_bound: Vec<Span> = evidence
+        .seconds
+        .iter()
+        .filter(|second| second.at_bound && span.contains(second.from))
+        .map(|second| Span {
+            from: second.from,
+            to: second.from + 1_000_000,
+        })
+        .collect();
+    let bound = at_bound.first().map(|first| {
+        format!(
+            "the load generator was at its bound in {} s, first in second {}: what was slow then may be its own doing",
+            at_bound.len(),
+            (first.from - evidence.marks.started) / 1_000_000
+        )
+    });
     let width = evidence
         .steady()
         .map_or(windows::MIN_SECONDS, |baseline| baseline.window_s)
@@ -117,9 +159,11 @@ fn starved(
             usage::starved(&evidence.usage, window).map(|why| (window, why))
         })
         .unzip();
-    if phase == Phase::Fault && breaks_without(experiment, evidence, &starved, width) {
+    let spoiled = [starved, at_bound].concat();
+    if phase == Phase::Fault && breaks_without(experiment, evidence, &spoiled, width) {
         return None;
     }
+    reasons.extend(bound);
     (!reasons.is_empty()).then(|| reasons.swap_remove(0))
 }
 
@@ -139,7 +183,7 @@ fn breaks_without(
     });
     expectations::judge(experiment, &calm)
         .iter()
-        .any(|row| row.outcome == Outcome::Broke && row.how == expectations::SAMPLES)
+        .any(|row| row.outcome == Outcome::Broke && row.source == Source::Requests)
 }
 
 /// Service that did not return; unless something was starved meanwhile, so that nobody knows.
@@ -156,7 +200,15 @@ fn not_recovered(
         from: lifted,
         to: evidence.end(),
     };
-    Some(match usage::starved(&evidence.usage, span) {
+    let at_bound = evidence
+        .seconds
+        .iter()
+        .filter(|second| second.at_bound && span.contains(second.from))
+        .count();
+    let why = usage::starved(&evidence.usage, span).or_else(|| {
+        (at_bound > 0).then(|| format!("the load generator was at its bound in {at_bound} s"))
+    });
+    Some(match why {
         Some(why) => Finding::new(Verdict::Inconclusive, format!("during the recovery, {why}")),
         None => Finding::new(
             Verdict::NotRecovered,

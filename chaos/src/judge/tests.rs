@@ -9,6 +9,7 @@ use loadtest::events::{ErrorKind, RequestSample};
 use super::*;
 use crate::definition::parse;
 use crate::evidence::Arrivals;
+use crate::invariants::Lost;
 use crate::phases::{Marks, Span};
 use crate::testing::{failed, steady, store_trace};
 
@@ -56,6 +57,7 @@ fn evidence(has_fault: bool, during: impl Fn(&mut RequestSample)) -> Evidence {
                 from: second * S,
                 due: 100,
                 lost: 0,
+                at_bound: false,
             })
             .collect(),
         injection: has_fault.then_some(Ok(())),
@@ -107,6 +109,19 @@ fn black_hole(sample: &mut RequestSample) {
             ..failed(due, &sample.route, 503, latency)
         };
     }
+}
+
+fn without_traces(mut seen: Evidence) -> Evidence {
+    seen.traces = Some(Err("no Jaeger".into()));
+    seen
+}
+
+/// The experiment of this name with everything required.
+fn all_required(name: &str) -> Experiment {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("experiments/{name}.toml"));
+    let text = std::fs::read_to_string(file).expect("an experiment");
+    let text = text.replace("optional = true", "optional = false");
+    parse::parse(Path::new("x.toml"), &text).expect("an experiment")
 }
 
 #[track_caller]
@@ -217,6 +232,12 @@ fn without_traces_what_needs_them_is_not_measured_and_the_verdict_says_so() {
     seen.traces = Some(Err("no Jaeger".into()));
     let judgement = judge(&experiment("store-slow"), &seen, false);
     assert_eq!(judgement.words(), "pass (5 of 8 measured)");
+    let blackhole = judge(
+        &experiment("store-blackhole"),
+        &without_traces(evidence(true, black_hole)),
+        false,
+    );
+    assert_eq!(blackhole.words(), "pass (5 of 6 measured)");
     assert_eq!(
         judge(&experiment("store-slow"), &seen, true).verdict,
         Verdict::Inconclusive
@@ -318,7 +339,7 @@ fn requests_cut_by_the_rollback_are_judged_by_no_promise() {
 #[test]
 fn lost_content_breaks_the_invariant_whatever_else_held() {
     let mut seen = evidence(true, slow_store);
-    seen.content = Some(Err("image 7: 404".into()));
+    seen.content = Some(Err(Lost::Changed("image 7: 404".into())));
     assert_verdict(
         "store-slow",
         &seen,
@@ -331,7 +352,7 @@ fn lost_content_breaks_the_invariant_whatever_else_held() {
 fn a_rollback_that_failed_outweighs_everything() {
     let mut seen = evidence(true, |sample| sample.latency_us += 900_000);
     seen.rollback = Some(Err("type this".into()));
-    seen.content = Some(Err("lost".into()));
+    seen.content = Some(Err(Lost::Changed("lost".into())));
     assert_verdict("store-slow", &seen, Verdict::RollbackFailed, "type this");
     let judgement = judge(&experiment("store-slow"), &seen, false);
     let verdicts: Vec<_> = judgement
@@ -342,5 +363,142 @@ fn a_rollback_that_failed_outweighs_everything() {
     assert!(
         verdicts.contains(&Verdict::InvariantBroken) && verdicts.contains(&Verdict::Deviated),
         "{verdicts:?}"
+    );
+}
+
+#[test]
+fn a_required_expectation_that_was_not_measured_concludes_nothing_and_is_named() {
+    let seen = without_traces(evidence(true, slow_store));
+    let judgement = judge(&all_required("store-slow"), &seen, false);
+    assert_eq!(judgement.verdict, Verdict::Inconclusive);
+    let said = &judgement.findings[0].sentence;
+    assert!(
+        said.contains("not measured, but required: content slower by 400 ms")
+            && said.contains("(no Jaeger)"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_required_detection_without_traces_or_with_too_few_concludes_nothing() {
+    let experiment = all_required("store-blackhole");
+    let no_jaeger = without_traces(evidence(true, black_hole));
+    let mut too_few = evidence(true, black_hole);
+    let traces = too_few.traces.as_mut().and_then(|t| t.as_mut().ok());
+    let mut left = 29;
+    traces.expect("traces").retain(|_, trace| {
+        left -= i32::from(trace.spans[1].error.is_some());
+        left >= 0 || trace.spans[1].error.is_none()
+    });
+    for (seen, why) in [
+        (no_jaeger, "no Jaeger"),
+        (too_few, "traces of failed requests; 30 are needed"),
+    ] {
+        let judgement = judge(&experiment, &seen, false);
+        assert_eq!(judgement.verdict, Verdict::Inconclusive, "{why}");
+        let said = &judgement.findings[0].sentence;
+        assert!(
+            said.contains("the first error of") && said.contains(why),
+            "{said}"
+        );
+        let shipped = self::experiment("store-blackhole");
+        assert_eq!(
+            judge(&shipped, &seen, false).words(),
+            "pass (5 of 6 measured)"
+        );
+        assert_eq!(judge(&shipped, &seen, true).verdict, Verdict::Inconclusive);
+    }
+}
+
+#[test]
+fn a_fault_under_which_nothing_failed_is_not_a_fault_that_telemetry_named() {
+    let seen = evidence(true, |_| ());
+    let judgement = judge(&all_required("store-blackhole"), &seen, false);
+    let row = judgement.expectations.last().expect("a detection");
+    assert_eq!(
+        (row.class, row.outcome),
+        (Class::Detection, Outcome::NotMeasured)
+    );
+}
+
+#[test]
+fn a_route_without_a_request_is_not_measured_among_others_that_have_some() {
+    let mut seen = evidence(true, slow_store);
+    let during = 20 * S..32 * S;
+    seen.samples
+        .retain(|sample| sample.route != "render" || !during.contains(&sample.due_us));
+    let judgement = judge(&experiment("store-slow"), &seen, false);
+    assert_eq!(judgement.verdict, Verdict::Inconclusive);
+    let said = &judgement.findings[0].sentence;
+    assert!(said.contains("(no request on render)"), "{said}");
+}
+
+#[test]
+fn nothing_of_the_promise_measured_is_never_a_pass() {
+    for (name, has_fault) in [("control", false), ("store-slow", true)] {
+        let mut experiment = experiment(name);
+        experiment.expect.clear();
+        let judgement = judge(&experiment, &evidence(has_fault, |_| ()), false);
+        assert_eq!(judgement.verdict, Verdict::Inconclusive, "{name}");
+        assert!(
+            judgement.findings[0]
+                .sentence
+                .contains("nothing of the promise")
+        );
+    }
+    let optional = "[[expect]]\nkind = \"unchanged\"\noptional = true\nroutes = [\"teapot\"]";
+    let text = format!(
+        "name = \"x\"\ntitle = \"t\"\npromise = \"p\"\nload = {{ plan = \"browse\" }}\n{optional}"
+    );
+    let experiment = parse::parse(Path::new("x.toml"), &text).expect("an experiment");
+    let judgement = judge(&experiment, &evidence(false, |_| ()), false);
+    assert_eq!(judgement.words(), "inconclusive (0 of 1 measured)");
+}
+
+#[test]
+fn recovery_that_was_not_watched_or_data_that_was_not_looked_at_is_never_a_pass() {
+    let mut unwatched = evidence(true, slow_store);
+    unwatched.recovery_watched = false;
+    unwatched.marks.ended = Some(34 * S);
+    assert_verdict(
+        "store-slow",
+        &unwatched,
+        Verdict::Inconclusive,
+        "service as before within 10 s",
+    );
+    for (content, why) in [
+        (None, "the experiment ended before"),
+        (Some(Ok(0)), "no image is listed"),
+        (Some(Err(Lost::Unreachable("503".into()))), "503"),
+    ] {
+        let mut seen = evidence(true, slow_store);
+        seen.content = content;
+        assert_verdict("store-slow", &seen, Verdict::Inconclusive, why);
+    }
+}
+
+#[test]
+fn a_service_that_stays_away_has_not_recovered_and_lost_nothing_that_anybody_saw() {
+    let mut seen = evidence(true, black_hole);
+    seen.content = Some(Err(Lost::Unreachable("no answer".into())));
+    let after = seen.samples.iter_mut().filter(|s| s.due_us >= 33 * S);
+    after.for_each(|s| s.error = Some(ErrorKind::Connect));
+    assert_verdict("store-blackhole", &seen, Verdict::NotRecovered, "");
+}
+
+#[test]
+fn slower_requests_whose_traces_show_nothing_break_the_promise_also_where_it_is_optional() {
+    let mut seen = evidence(true, slow_store);
+    let traces = seen.traces.as_mut().and_then(|t| t.as_mut().ok());
+    for trace in traces.expect("traces").values_mut() {
+        let spans = &mut trace.spans;
+        (spans[0].duration_us, spans[1].duration_us) = (10_000, 4_000);
+    }
+    let judgement = judge(&experiment("store-slow"), &seen, false);
+    assert_eq!(judgement.verdict, Verdict::Deviated);
+    let said = &judgement.findings[0].sentence;
+    assert!(
+        said.contains("became slower by 400 ms") && said.contains("their traces by 0 ms"),
+        "{said}"
     );
 }

@@ -1,6 +1,7 @@
 //! Signals: whatever is injected is rolled back, in every phase.
 
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Child;
 
@@ -57,6 +58,41 @@ async fn check(phase: &str, with: Signal) {
     assert_eq!(ended.code, Some(130), "{ended:?}");
     assert!(ended.stderr.contains("interrupted"), "{}", ended.stderr);
     platform.assert_clean().await;
+    assert_files_say_interrupted(&platform);
+    let table = &ended.stdout;
+    assert!(
+        table.contains("interrupted") && table.contains("no verdict"),
+        "{table}"
+    );
+}
+
+/// Report and result exist, and nothing in them looks like a pass.
+#[track_caller]
+fn assert_files_say_interrupted(platform: &Platform) {
+    let results = platform.results();
+    for (key, value) in [
+        ("interrupted", json!(true)),
+        ("ended", json!("interrupted")),
+        ("as_expected", json!(false)),
+        ("exit_code", json!(130)),
+        ("experiments", json!([])),
+    ] {
+        assert_eq!(results[key], value, "{key}: {results:#}");
+    }
+    let unfinished = &results["unfinished"][0];
+    assert_eq!(
+        (&unfinished["name"], &unfinished["state"]),
+        (&json!("slow"), &json!("interrupted")),
+        "{results:#}"
+    );
+    let report = platform.report();
+    assert!(
+        report.contains("Interrupted: no experiment was finished."),
+        "{report}"
+    );
+    let headline = &report[report.find("<h1").expect("a headline")..];
+    let headline = &headline[..headline.find("</h1>").expect("its end")];
+    assert!(!headline.contains('✓'), "{headline}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

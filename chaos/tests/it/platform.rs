@@ -19,6 +19,10 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 /// Generous: the machine may be busy. Nothing waits this long unless it fails.
 pub(crate) const DEADLINE: Duration = Duration::from_mins(2);
 
+/// What the scripted load generator sends.
+const PLAN: &str = "name = \"NAME\"\n[arrivals]\nshape = \"constant\"\nrate = 100.0\n[run]\nwarmup = \"1s\"\n\
+                    measure = \"60s\"\n[routes]\nlist = { share = 2 }\ncontent = { share = 3 }\n";
+
 /// A Toxiproxy of the test's own.
 pub(crate) enum Toxiproxy {
     /// In this process.
@@ -109,6 +113,12 @@ impl Platform {
         let built = Path::new(env!("CARGO_BIN_EXE_chitram-chaos"));
         self.installed(built, "chitram-chaos");
         let tests = std::env::current_exe().expect("this program");
+        // The scripted generator does what the plan's name says; the plans themselves are what the runner checks.
+        fs::create_dir_all(self.plans()).expect("a folder");
+        for plan in ["browse", "played", "dies"] {
+            let file = self.plans().join(format!("{plan}.toml"));
+            fs::write(file, PLAN.replace("NAME", plan)).expect("written");
+        }
         script(
             &bin.join("chitram-stack"),
             "while [ \"$1\" != \"--\" ]; do shift; done; shift\nexec setpriv --pdeathsig TERM -- \"$@\"",
@@ -121,6 +131,10 @@ impl Platform {
                 tests.display()
             ),
         );
+    }
+
+    fn plans(&self) -> PathBuf {
+        self.folder.path().join("plans")
     }
 
     /// Puts a program beside the scripted load generator, where it finds it.
@@ -175,7 +189,13 @@ impl Platform {
     /// The command `chitram-chaos` with these arguments and this folder.
     pub(crate) fn chaos(&self, args: &[&str]) -> Command {
         let mut command = Command::new(self.folder.path().join("bin/chitram-chaos"));
-        command.args(args).arg("--dir").arg(self.dir());
+        command.args(args);
+        if args[0] != "validate" {
+            command.arg("--dir").arg(self.dir());
+        }
+        if args[0] != "recover" && !args.contains(&"--plans") {
+            command.arg("--plans").arg(self.plans());
+        }
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -219,9 +239,13 @@ impl Platform {
 
     /// The only experiment in `result.json`.
     pub(crate) fn result(&self) -> Value {
+        self.results()["experiments"][0].take()
+    }
+
+    /// All of `result.json`.
+    pub(crate) fn results(&self) -> Value {
         let text = fs::read_to_string(self.result_file()).expect("a result");
-        let mut result: Value = serde_json::from_str(&text).expect("JSON");
-        result["experiments"][0].take()
+        serde_json::from_str(&text).expect("JSON")
     }
 
     pub(crate) fn report(&self) -> String {

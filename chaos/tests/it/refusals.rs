@@ -121,6 +121,55 @@ async fn a_plan_that_is_not_in_the_folder_of_plans_is_refused() {
     assert_refused(&ended, 64, &["/nowhere/played.toml does not exist"]);
 }
 
+/// `run` and `validate` of the same file, which both refuse it at once.
+async fn assert_refused_at_once(platform: &Platform, file: &std::path::Path, words: &[&str]) {
+    assert_refused(&platform.run(file).await, 64, words);
+    let args = ["validate", file.to_str().expect("a path")];
+    let ended = crate::platform::end(platform.chaos(&args).spawn().expect("started")).await;
+    assert_refused(&ended, 64, words);
+    platform.assert_clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_misspelt_route_is_refused_with_file_line_and_the_name_that_was_meant() {
+    let platform = Platform::new().await;
+    let promise = "[[expect]]\nkind = \"no_errors\"\nroutes = [\"list\", \"contnet\"]\n";
+    let file = platform.experiment("down", "kind = \"down\"", promise);
+    let words = [
+        "down.toml:",
+        "`routes` names \"contnet\"",
+        "did you mean \"content\"?",
+    ];
+    assert_refused_at_once(&platform, &file, &words).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_misspelt_plan_is_refused_with_the_name_that_was_meant() {
+    let platform = Platform::new().await;
+    let file = crate::platform::with_plan("brwose", platform.experiment("slow", SLOW, PROMISE));
+    let words = ["`plan`", "brwose.toml", "did you mean \"browse\"?"];
+    assert_refused_at_once(&platform, &file, &words).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_can_never_be_measured_is_refused_also_when_the_command_line_made_it_so() {
+    let platform = Platform::new().await;
+    let late = "phases = { warm_up_s = 1, fault_s = 60 }";
+    let promise = "[[expect]]\nkind = \"fails_fast\"\nroutes = [\"content\"]\nstatus = 503\nafter_s = 30\np95_ms = 9\n";
+    let file = platform.experiment("down", "kind = \"down\"", promise);
+    assert_refused_at_once(&platform, &file, &["`after_s` is 30", "lasts 12 s"]).await;
+    let text = fs::read_to_string(&file).expect("readable");
+    let text = text.replace("phases = { warm_up_s = 1 }", late);
+    fs::write(&file, text).expect("written");
+    let path = file.to_str().expect("a path");
+    let args = ["validate", path];
+    let ended = crate::platform::end(platform.chaos(&args).spawn().expect("started")).await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let args = ["run", path, "--seconds", "20"];
+    let ended = crate::platform::end(platform.chaos(&args).spawn().expect("started")).await;
+    assert_refused(&ended, 64, &["`after_s` is 30", "lasts 20 s"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_lock_of_a_run_that_lives_is_refused_and_that_of_a_dead_one_is_not() {
     let platform = Platform::new().await;

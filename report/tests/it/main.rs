@@ -2,7 +2,10 @@
 
 mod sample;
 
-use report::{model::Report, render};
+use report::{
+    model::{Ended, Report, State, Unfinished},
+    render,
+};
 
 #[test]
 fn the_verdict_comes_before_everything_else() {
@@ -90,4 +93,73 @@ fn colour_is_never_the_only_sign() {
     ] {
         assert!(page.contains(sign), "{sign}");
     }
+}
+
+/// The headline with its colour and mark.
+fn headline(report: &Report) -> String {
+    let page = render(report);
+    let from = page.find("<h1").expect("a headline");
+    page[from..page[from..].find("</h1>").expect("its end") + from].to_owned()
+}
+
+fn unfinished(state: State) -> Unfinished {
+    Unfinished {
+        name: "cache-down".to_owned(),
+        title: "Cache down".to_owned(),
+        state,
+        why: "the fault was rolled back".to_owned(),
+    }
+}
+
+#[test]
+fn a_page_without_a_result_has_no_tick() {
+    for ended in [
+        Ended::Interrupted,
+        Ended::Failed,
+        Ended::Running,
+        Ended::Finished,
+    ] {
+        let mut report = sample::report();
+        report.experiments.clear();
+        report.ended = ended;
+        // Whatever who filled it says.
+        report.as_expected = true;
+        let headline = headline(&report);
+        assert!(
+            headline.contains("unknown") && !headline.contains('✓'),
+            "{headline}"
+        );
+    }
+}
+
+#[test]
+fn experiments_that_were_not_finished_are_on_the_first_screen_and_spoil_the_tick() {
+    let mut report = sample::report();
+    report.ended = Ended::Interrupted;
+    report.unfinished = vec![unfinished(State::Interrupted), unfinished(State::NotRun)];
+    assert!(!headline(&report).contains('✓'));
+    let page = render(&report);
+    let first_screen = &page[..page.find("<main>").expect("main")];
+    for words in [
+        "Cache down",
+        "interrupted: no verdict",
+        "not run: no verdict",
+        "the fault was rolled back",
+    ] {
+        assert!(first_screen.contains(words), "{words}");
+    }
+}
+
+#[test]
+fn a_route_or_window_with_too_few_requests_is_neither_good_nor_drawn() {
+    let mut report = sample::report();
+    for window in &mut report.experiments[0].timeline.windows {
+        window.p95_ms = None;
+    }
+    let page = render(&report);
+    assert!(page.contains("? too few requests"));
+    assert!(
+        page.contains("<path class=\"p95\" d=\"\">"),
+        "a p95 is drawn"
+    );
 }

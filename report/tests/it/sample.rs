@@ -1,8 +1,8 @@
 //! A report with everything in it, as a run of the demo would fill it.
 
 use report::model::{
-    Expectation, Experiment, Outcome, Report, RouteFigures, RouteRow, SpanBar, Timeline, Waterfall,
-    Window,
+    Class, Ended, Expectation, Experiment, Outcome, Report, RouteFigures, RouteRow, Source,
+    SpanBar, Timeline, Waterfall, Window,
 };
 
 pub(crate) fn report() -> Report {
@@ -12,6 +12,8 @@ pub(crate) fn report() -> Report {
         command: "make demo".to_owned(),
         summary: "3 of 3 experiments ended as expected".to_owned(),
         as_expected: true,
+        ended: Ended::Finished,
+        unfinished: Vec::new(),
         experiments: vec![
             experiment("control", "Control: no fault", "pass", None),
             experiment(
@@ -46,6 +48,7 @@ fn experiment(name: &str, title: &str, verdict: &str, fault: Option<&str>) -> Ex
                   latency of each call to the store on their path."
             .to_owned(),
         verdict: verdict.to_owned(),
+        inconclusive: false,
         as_expected: true,
         expected_verdict: "pass".to_owned(),
         reasons: vec!["every measured expectation held".to_owned(), "recovered 2.0 s after the lift".to_owned()],
@@ -77,11 +80,11 @@ fn timeline(fault: Option<&str>) -> Timeline {
                 } else {
                     6.0 + f64::from(n % 3)
                 },
-                p95_ms: if during {
+                p95_ms: Some(if during {
                     520.0
                 } else {
                     14.0 + f64::from(n % 5)
-                },
+                }),
             }
         })
         .collect();
@@ -116,7 +119,7 @@ fn row(route: &str, fault: bool) -> RouteRow {
             p50_ms: Some(if moved { 407.0 } else { 6.1 }),
             p95_ms: (route != "upload").then_some(if moved { 466.0 } else { 15.9 }),
         },
-        in_band: !moved,
+        in_band: (route != "upload").then_some(!moved),
         expected_to_change: moved,
     }
 }
@@ -125,7 +128,10 @@ fn expectation(expected: &str, seen: &str, outcome: Outcome) -> Expectation {
     Expectation {
         expected: expected.to_owned(),
         seen: seen.to_owned(),
-        how: "latency from the due time, pooled over the phase".to_owned(),
+        how: Source::Requests.words().to_owned(),
+        class: Class::Promise,
+        source: Source::Requests,
+        required: false,
         outcome,
     }
 }

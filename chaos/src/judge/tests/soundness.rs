@@ -77,6 +77,30 @@ fn more_than_two_percent_of_arrivals_lost_by_the_generator_conclude_nothing() {
     );
 }
 
+#[test]
+fn what_broke_only_in_seconds_in_which_the_generator_was_at_its_bound_blames_nobody() {
+    let slow = |from: i64, to: i64| {
+        let mut seen = evidence(false, |_| ());
+        let hit = seen.samples.iter_mut();
+        hit.filter(|s| (from * S..to * S).contains(&s.due_us))
+            .for_each(|s| s.latency_us = 900_000);
+        for second in &mut seen.seconds {
+            second.at_bound = (24 * S..27 * S).contains(&second.from);
+        }
+        seen
+    };
+    assert_verdict(
+        "control",
+        &slow(24, 27),
+        Verdict::Inconclusive,
+        "during the observation, the load generator was at its bound in 3 s, first in second 24",
+    );
+    // It breaks without these seconds just as well.
+    assert_verdict("control", &slow(20, 32), Verdict::Deviated, "");
+    // And what held in spite of them held.
+    assert_verdict("control", &slow(0, 0), Verdict::Pass, "");
+}
+
 /// One reading a second; a thread of `who` waits for this share of each second in the stretch.
 fn waiting(who: &str, share: f64, during: Span) -> Vec<Reading> {
     let mut waited = 0.0;
