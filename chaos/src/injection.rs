@@ -227,13 +227,13 @@ impl Injection {
             everything: false,
             unsure: self.unsure,
         };
-        let (undone, effort) = rollback.run(Patience::USUAL, interrupt, dir).await;
-        if undone.is_err() {
-            return (undone, effort);
+        let (undone, mut effort) = rollback.run(Patience::USUAL, interrupt, dir).await;
+        if undone.is_ok() {
+            self.begun = false;
+            let closed = journal.done(&self.intent.name);
+            effort.unclosed = closed.err().map(|refusal| refusal.sentence);
         }
-        self.begun = false;
-        let closed = journal.done(&self.intent.name);
-        (closed.map_err(|refusal| refusal.sentence), effort)
+        (undone, effort)
     }
 
     /// Waits a bounded time until something answers through the proxy again, and says what was felt. Service that does

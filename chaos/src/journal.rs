@@ -141,6 +141,10 @@ impl Journal {
 
     /// Writes that an intent was undone, and removes the file when nothing else is pending.
     pub fn done(&self, name: &str) -> Result<(), Refusal> {
+        // A folder that was removed took the journal with it.
+        if self.path.parent().is_some_and(|folder| !folder.exists()) {
+            return Ok(());
+        }
         self.append(&Line::Done {
             name: name.to_owned(),
         })
@@ -231,6 +235,18 @@ mod tests {
         assert_eq!(journal.pending().expect("readable"), [intent("b")]);
         journal.done("b").expect("written");
         assert!(!dir.path().join(FILE).exists());
+    }
+
+    #[test]
+    fn a_journal_whose_folder_was_removed_is_closed() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let folder = dir.path().join("stack");
+        std::fs::create_dir(&folder).expect("a folder");
+        let journal = Journal::at(&folder);
+        journal.intend(&intent("a")).expect("written");
+        std::fs::remove_dir_all(&folder).expect("removed");
+        journal.done("a").expect("closed");
+        assert!(!folder.exists());
     }
 
     #[test]

@@ -67,6 +67,8 @@ pub struct Effort {
     pub made_again: Vec<String>,
     /// Toxics of other people that were put back: `proxy/toxic`.
     pub put_back: Vec<String>,
+    /// Why the journal still holds a fault that is gone: its folder was removed, or its disk is full.
+    pub unclosed: Option<String>,
 }
 
 impl Effort {
@@ -85,6 +87,11 @@ impl Effort {
         if !self.put_back.is_empty() {
             let toxics = self.put_back.join(", ");
             parts.push(format!("put back: toxics of others {toxics}"));
+        }
+        if let Some(why) = &self.unclosed {
+            parts.push(format!(
+                "the fault is gone, but the journal could not be closed ({why}): chitram-chaos recover closes it"
+            ));
         }
         (!parts.is_empty()).then(|| parts.join("; "))
     }
