@@ -277,6 +277,9 @@ fn misses(toxicity: f64) -> u32 {
         return 1;
     }
     // A toxicity of 0 hits nothing, and no number of misses tells anything.
+    if missing >= 1.0 {
+        return u32::MAX;
+    }
     (CHANCE.ln() / missing.ln()).ceil().min(f64::from(u32::MAX)) as u32
 }
 

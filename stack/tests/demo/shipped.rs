@@ -154,18 +154,17 @@ async fn shipped(whose: Whose) -> Option<Seen> {
             .unwrap()
     };
     let api = state().endpoints.toxiproxy.unwrap();
-    let process = || match &given {
-        Some(given) => given.running.as_ref().unwrap().child().identity(),
-        None => {
-            let processes = state().processes;
-            let found = processes
-                .iter()
-                .find(|process| process.name == "toxiproxy")
-                .unwrap();
-            Identity {
-                pid: found.pid,
-                start_time: found.start_time,
-            }
+    let process = || {
+        let started_here = given.as_ref().and_then(|given| given.running.as_ref());
+        if let Some(running) = started_here {
+            return running.child().identity();
+        }
+        let processes = state().processes;
+        let kept = processes.iter().find(|kept| kept.name == "toxiproxy");
+        let kept = kept.expect("the stack keeps a Toxiproxy");
+        Identity {
+            pid: kept.pid,
+            start_time: kept.start_time,
         }
     };
     let kept = process();
