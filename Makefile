@@ -6,8 +6,10 @@
 ARGS =
 # How long `make fuzz` gives each target.
 SECONDS = 30
+# How often `make soak` runs the shipped experiments against each kind of Toxiproxy.
+TURNS = 10
 
-.PHONY: help demo test backends photos lint bench bench-imaging build-cost fuzz
+.PHONY: help demo test backends photos lint bench bench-imaging build-cost fuzz soak toxiproxy-orders
 
 help:
 	@echo "make demo      build, boot, load, break, report   (ARGS=\"--keep --photos DIR --seconds N --report FILE\")"
@@ -15,6 +17,8 @@ help:
 	@echo "make backends  install the real servers that are missing"
 	@echo "make photos    bring real photographs into the cache; the demo uses them when they are there"
 	@echo "make lint      formatting, clippy, licences and sources of dependencies, shell scripts"
+	@echo "make soak      the shipped experiments against the real Toxiproxy, TURNS=10 times each way, and a table"
+	@echo "make toxiproxy-orders  in which order of calls a fault can be taken out of the real Toxiproxy (some minutes)"
 	@echo "make bench     the benchmarks"
 	@echo "make build-cost  what the cold build of the demo costs, and its ten heaviest units"
 	@echo "make fuzz      fuzz the image pipeline, each target for SECONDS=30"
@@ -38,6 +42,13 @@ lint:
 
 bench:
 	cargo bench --locked -p stack --bench fault_proxy
+
+soak:
+	cargo build --locked --workspace --bins
+	CHITRAM_SOAK=$(TURNS) cargo test --locked -p stack --test demo -- --ignored --nocapture soak
+
+toxiproxy-orders:
+	cargo run --locked --release -p stack --example toxiproxy_orders
 
 build-cost:
 	@scripts/build-cost

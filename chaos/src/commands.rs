@@ -361,8 +361,8 @@ pub async fn recover(dir: &Path) -> Result<Exit, Refusal> {
     }
     let _lock = Lock::take(dir, "recover")?;
     let journal = Journal::at(dir);
-    let server = Stack::read(dir)?.toxiproxy_process();
-    let sentences = recover::recover(&journal, &client()?, server, &listen()?, dir).await?;
+    let stack = Stack::read(dir)?;
+    let sentences = recover::recover(&journal, &client()?, &stack, &listen()?, dir).await?;
     match sentences.as_slice() {
         [] => print("nothing to recover\n"),
         sentences => sentences

@@ -7,6 +7,7 @@ use crate::attribution::Traces;
 use crate::figures::Figures;
 use crate::invariants::Lost;
 use crate::phases::{Marks, Phase, Span};
+use crate::rollback::Effort;
 use crate::usage::Reading;
 use crate::windows::{Baseline, between};
 
@@ -23,10 +24,12 @@ pub struct Evidence {
     pub usage: Vec<Reading>,
     /// The steady state; `None` when the experiment ended before it was judged.
     pub baseline: Option<Result<Baseline, String>>,
-    /// Whether the fault was proven active; `None` when nothing was injected.
+    /// Whether the fault was proven active, from its verification to its rollback; `None` when nothing was injected.
     pub injection: Option<Result<(), String>>,
     /// Whether the fault was removed; `None` when nothing was injected.
     pub rollback: Option<Result<(), String>>,
+    /// What the rollback took beside its usual calls: a restart of Toxiproxy, what was put back.
+    pub effort: Effort,
     /// A guardrail or the death of the load generator.
     pub aborted: Option<String>,
     /// Whether recovery was watched for as long as it may take.

@@ -23,6 +23,15 @@ pub fn join(base: &Url, path: &str) -> Url {
     url
 }
 
+/// `base` with these segments below it, each a name as it is: one with a slash does not become two.
+pub fn below(base: &Url, segments: &[&str]) -> Url {
+    let mut url = base.clone();
+    if let Ok(mut path) = url.path_segments_mut() {
+        path.pop_if_empty().extend(segments);
+    }
+    url
+}
+
 /// Why there is no body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unread {

@@ -1,5 +1,6 @@
 //! One fault on one proxy, from the intent on the disk to the proof that it is gone.
 
+use std::cell::Cell;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -10,11 +11,14 @@ use crate::interrupt::Interrupt;
 use crate::journal::{Intent, Journal};
 use crate::probe::{Felt, probe};
 use crate::process::Identity;
-use crate::rollback;
-use crate::toxiproxy::Toxiproxy;
+use crate::rollback::{Effort, Patience, Rollback};
+use crate::toxiproxy::{Definition, Error, Proxy, Toxiproxy};
+use crate::watch::{self, Change, Watch, Watched};
 
 /// How long a probe waits for an answer when there should be one.
 const PROBE_DEADLINE: Duration = Duration::from_secs(2);
+/// No probe waits longer than this, however long the latency.
+const LONGEST_PROBE: Duration = Duration::from_secs(10);
 /// How long a probe waits before it calls it silence.
 const SILENCE: Duration = Duration::from_secs(1);
 /// Probes at most, until one feels the fault: with a toxicity below 1 not every connection is hit.
@@ -34,6 +38,10 @@ pub struct Injection {
     /// The quickest answer before the injection.
     before: Duration,
     begun: bool,
+    /// The injection was not answered, so that it may still happen.
+    unsure: bool,
+    /// Others were seen on the proxy during the fault.
+    is_joined: Cell<bool>,
 }
 
 impl Injection {
@@ -46,6 +54,13 @@ impl Injection {
         definition: &definition::Fault,
     ) -> Result<Self, Refusal> {
         let fault = Fault::new(&definition.effect, &intent.name);
+        // The list has names that no path can hold, e.g. one with a slash.
+        toxiproxy.proxy(&intent.proxy.name).await.map_err(|error| {
+            Refusal::unavailable(format!(
+                "proxy {} can't be looked at by its name: {error}; rename it",
+                intent.proxy.name
+            ))
+        })?;
         let listen = &intent.proxy.listen;
         let mut before: Option<Duration> = None;
         for _ in 0..PROBES {
@@ -68,6 +83,8 @@ impl Injection {
             protocol: definition.protocol,
             before,
             begun: false,
+            unsure: false,
+            is_joined: Cell::new(false),
         })
     }
 
@@ -76,8 +93,16 @@ impl Injection {
         self.fault.label
     }
 
-    /// Writes the intent to the disk, then injects.
+    /// Looks once more, writes the intent to the disk, then injects. Not to be given up half-way: it ends within its calls'
+    /// deadlines.
     pub async fn inject(&mut self, journal: &Journal) -> Result<(), InjectError> {
+        let unproven =
+            |why: String| InjectError::Unproven(format!("the fault was not injected: {why}"));
+        let seen = self.toxiproxy.proxy(&self.intent.proxy.name).await;
+        let seen = seen.map_err(|error| unproven(error.to_string()))?;
+        if let Some(change) = Change::between(&seen, &self.intent.proxy, None) {
+            return Err(unproven(change.to_string()));
+        }
         journal.intend(&self.intent)?;
         self.begun = true;
         let proxy = &self.intent.proxy.name;
@@ -85,6 +110,7 @@ impl Injection {
             Some(toxic) => self.toxiproxy.add(proxy, toxic).await,
             None => self.toxiproxy.set_enabled(proxy, false).await,
         };
+        self.unsure = matches!(injected, Err(Error::Unanswered(_)));
         injected.map_err(|error| {
             InjectError::Unproven(format!("the fault could not be injected: {error}"))
         })
@@ -92,11 +118,12 @@ impl Injection {
 
     /// Proves that the fault is active: Toxiproxy says so, and a probe feels it. Returns what the probe felt.
     pub async fn verify(&self) -> Result<String, String> {
-        self.read_back().await?;
-        let deadline = match self.fault.symptom {
-            Symptom::Later(delay) => PROBE_DEADLINE + delay * 2,
-            Symptom::NoAnswer | Symptom::Refused => SILENCE,
-        };
+        let unproven = |why: String| format!("the fault was not proven active: {why}");
+        let seen = self.toxiproxy.proxy(&self.intent.proxy.name).await;
+        let seen = seen.map_err(|error| unproven(error.to_string()))?;
+        if let Some(change) = self.watched().change(&seen) {
+            return Err(unproven(change.to_string()));
+        }
         let probes = if self.fault.toxicity < 1.0 {
             PROBES_OF_SOME
         } else {
@@ -104,8 +131,8 @@ impl Injection {
         };
         let mut felt = Felt::Refused;
         for _ in 0..probes {
-            felt = probe(self.protocol, &self.intent.proxy.listen, deadline).await;
-            if felt.is(self.fault.symptom, self.before) {
+            felt = probe(self.protocol, &self.intent.proxy.listen, self.patience()).await;
+            if self.is_felt(felt) {
                 return Ok(format!(
                     "{} (before: {} ms)",
                     felt.words(),
@@ -113,35 +140,63 @@ impl Injection {
                 ));
             }
         }
-        Err(format!(
-            "the fault was not proven active: Toxiproxy shows it, but a probe through proxy {} felt {}, after an answer \
-             in {} ms before",
+        // What somebody did meanwhile says more than what was felt of it.
+        let seen = self.toxiproxy.proxy(&self.intent.proxy.name).await;
+        if let Some(change) = seen.ok().and_then(|seen| self.watched().change(&seen)) {
+            return Err(unproven(change.to_string()));
+        }
+        Err(unproven(format!(
+            "Toxiproxy shows it, but a probe through proxy {} felt {}, after an answer in {} ms before",
             self.intent.proxy.name,
             felt.words(),
             self.before.as_millis()
-        ))
+        )))
     }
 
-    async fn read_back(&self) -> Result<(), String> {
-        let unproven = |why: String| format!("the fault was not proven active: {why}");
-        let seen = self
-            .toxiproxy
-            .proxy(&self.intent.proxy.name)
-            .await
-            .map_err(|error| unproven(error.to_string()))?;
-        let is_there = match &self.fault.toxic {
-            Some(meant) => {
-                seen.definition.enabled && seen.toxics.iter().any(|toxic| toxic.is_as_meant(meant))
+    /// How long a verifying probe waits.
+    fn patience(&self) -> Duration {
+        match self.fault.symptom {
+            Symptom::Later(delay) => (PROBE_DEADLINE + delay * 2).min(LONGEST_PROBE),
+            Symptom::NoAnswer | Symptom::Refused => SILENCE,
+        }
+    }
+
+    /// Whether a verifying probe felt the fault. Of a latency that is too long to wait for, silence for as long as a probe
+    /// waits is felt, where answers came at once before.
+    fn is_felt(&self, felt: Felt) -> bool {
+        let is_long = matches!(self.fault.symptom, Symptom::Later(delay) if PROBE_DEADLINE + delay * 2 > LONGEST_PROBE);
+        felt.is(self.fault.symptom, self.before) || (is_long && felt == Felt::NoAnswer)
+    }
+
+    /// What it takes to watch the fault.
+    fn watched(&self) -> Watched<'_> {
+        Watched {
+            toxiproxy: &self.toxiproxy,
+            meant: Definition {
+                enabled: self.intent.proxy.enabled && self.fault.toxic.is_some(),
+                ..self.intent.proxy.clone()
+            },
+            toxic: self.fault.toxic.as_ref(),
+            is_joined: &self.is_joined,
+            protocol: self.protocol,
+            symptom: self.fault.symptom,
+            toxicity: self.fault.toxicity,
+            before: self.before,
+            everything: self.server.is_some(),
+        }
+    }
+
+    /// Watches the fault from now on.
+    pub fn watch(&self) -> Watch<'_> {
+        Watch::new(self.watched())
+    }
+
+    /// Takes over what was learnt of all proxies while watching, for a server that has to be restarted.
+    pub fn know(&mut self, proxies: Vec<Proxy>) {
+        for proxy in proxies {
+            if proxy.definition.name != self.intent.proxy.name {
+                self.intent.know(proxy);
             }
-            None => !seen.definition.enabled,
-        };
-        if is_there {
-            Ok(())
-        } else {
-            Err(unproven(format!(
-                "Toxiproxy does not show it on {}",
-                self.intent.proxy.name
-            )))
         }
     }
 
@@ -150,18 +205,35 @@ impl Injection {
         self.begun
     }
 
-    /// Takes the fault back; the journal's entry is closed only once that is proven.
+    /// Takes the fault back; the journal's entry is closed only once that is proven. Says also what that took.
     pub async fn roll_back(
         &mut self,
         journal: &Journal,
         interrupt: &Interrupt,
         dir: &Path,
-    ) -> Result<(), String> {
-        rollback::roll_back(&self.toxiproxy, &self.intent, self.server, interrupt, dir).await?;
-        self.begun = false;
-        journal
-            .done(&self.intent.name)
-            .map_err(|refusal| refusal.sentence)
+    ) -> (Result<(), String>, Effort) {
+        if self.is_joined.get() {
+            // So long that another runner's looks see us as we saw it: its fault was not alone either.
+            tokio::select! {
+                () = tokio::time::sleep(watch::INTERVAL * 2) => {}
+                () = interrupt.raised() => {}
+            }
+        }
+        let rollback = Rollback {
+            toxiproxy: &self.toxiproxy,
+            intent: &self.intent,
+            server: self.server,
+            journal,
+            everything: false,
+            unsure: self.unsure,
+        };
+        let (undone, mut effort) = rollback.run(Patience::USUAL, interrupt, dir).await;
+        if undone.is_ok() {
+            self.begun = false;
+            let closed = journal.done(&self.intent.name);
+            effort.unclosed = closed.err().map(|refusal| refusal.sentence);
+        }
+        (undone, effort)
     }
 
     /// Waits a bounded time until something answers through the proxy again, and says what was felt. Service that does

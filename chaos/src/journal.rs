@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::exit::Refusal;
-use crate::toxiproxy::Definition;
+use crate::process::Identity;
+use crate::toxiproxy::{Definition, Proxy, Toxic};
 
 /// The journal's file in the stack's folder.
 pub const FILE: &str = "chaos-journal.ndjson";
@@ -29,8 +30,41 @@ pub struct Intent {
     pub proxy: Definition,
     /// Whether a toxic of this name is added; otherwise the proxy is only disabled.
     pub toxic: bool,
-    /// All proxies as they were, for a server that has to be restarted and forgets them.
-    pub all: Vec<Definition>,
+    /// All proxies as they were with their toxics, for a server that was restarted and forgot them. Journals of earlier
+    /// versions hold no toxics here.
+    pub all: Vec<Proxy>,
+    /// The process in which the fault lives, where it is one of our stack's: with it the fault has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holder: Option<Identity>,
+}
+
+impl Intent {
+    /// The toxics of other people that were on this proxy.
+    pub fn others_on(&self, proxy: &str) -> Vec<Toxic> {
+        let known = self.all.iter().find(|known| known.definition.name == proxy);
+        let toxics = known.map_or(&[][..], |known| &known.toxics);
+        self.others(toxics)
+    }
+
+    /// Of these toxics, those that are not this intent's own.
+    pub fn others(&self, toxics: &[Toxic]) -> Vec<Toxic> {
+        let mut others = toxics.to_vec();
+        others.retain(|toxic| toxic.name != self.name);
+        others
+    }
+
+    /// Notes how a proxy is now.
+    pub fn know(&mut self, now: Proxy) {
+        let name = &now.definition.name;
+        match self
+            .all
+            .iter_mut()
+            .find(|known| &known.definition.name == name)
+        {
+            Some(known) => *known = now,
+            None => self.all.push(now),
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -47,6 +81,11 @@ pub struct Journal {
 }
 
 impl Journal {
+    /// Its file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The journal of this folder, whether or not its file exists.
     pub fn at(dir: &Path) -> Self {
         Self {
@@ -73,7 +112,13 @@ impl Journal {
             .filter(|(_, line)| !line.is_empty())
         {
             match serde_json::from_slice(line) {
-                Ok(Line::Intent(intent)) => pending.push(*intent),
+                // A later line of the same name knows more.
+                Ok(Line::Intent(intent)) => {
+                    match pending.iter_mut().find(|known| known.name == intent.name) {
+                        Some(known) => *known = *intent,
+                        None => pending.push(*intent),
+                    }
+                }
                 Ok(Line::Done { name }) => pending.retain(|intent| intent.name != name),
                 Err(error) => {
                     return Err(Refusal::internal(format!(
@@ -96,6 +141,10 @@ impl Journal {
 
     /// Writes that an intent was undone, and removes the file when nothing else is pending.
     pub fn done(&self, name: &str) -> Result<(), Refusal> {
+        // A folder that was removed took the journal with it.
+        if self.path.parent().is_some_and(|folder| !folder.exists()) {
+            return Ok(());
+        }
         self.append(&Line::Done {
             name: name.to_owned(),
         })
@@ -161,9 +210,13 @@ mod tests {
             name: name.into(),
             experiment: "store-slow".into(),
             toxiproxy: Url::parse("http://127.0.0.1:8474").expect("an address"),
-            all: vec![proxy.clone()],
+            all: vec![Proxy {
+                definition: proxy.clone(),
+                toxics: Vec::new(),
+            }],
             proxy,
             toxic: true,
+            holder: None,
         }
     }
 
@@ -182,6 +235,18 @@ mod tests {
         assert_eq!(journal.pending().expect("readable"), [intent("b")]);
         journal.done("b").expect("written");
         assert!(!dir.path().join(FILE).exists());
+    }
+
+    #[test]
+    fn a_journal_whose_folder_was_removed_is_closed() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let folder = dir.path().join("stack");
+        std::fs::create_dir(&folder).expect("a folder");
+        let journal = Journal::at(&folder);
+        journal.intend(&intent("a")).expect("written");
+        std::fs::remove_dir_all(&folder).expect("removed");
+        journal.done("a").expect("closed");
+        assert!(!folder.exists());
     }
 
     #[test]
@@ -205,6 +270,41 @@ mod tests {
             journal.pending().expect("readable"),
             [intent("a"), intent("b")]
         );
+    }
+
+    #[test]
+    fn a_journal_of_an_earlier_version_without_toxics_and_holder_is_readable() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let proxy =
+            r#"{"name":"store","listen":"127.0.0.1:1","upstream":"127.0.0.1:2","enabled":true}"#;
+        let line = format!(
+            r#"{{"type":"intent","name":"a","experiment":"store-slow","toxiproxy":"http://127.0.0.1:8474/","proxy":{proxy},"toxic":true,"all":[{proxy}]}}"#
+        );
+        std::fs::write(dir.path().join(FILE), line + "\n").expect("written");
+        let pending = Journal::at(dir.path()).pending().expect("readable");
+        assert_eq!(pending, [intent("a")]);
+    }
+
+    #[test]
+    fn a_later_intent_of_the_same_name_knows_more_and_takes_its_place() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let journal = Journal::at(dir.path());
+        let mut more = intent("a");
+        let foreign = Toxic::new(
+            "foreign",
+            "latency",
+            crate::definition::Stream::Upstream,
+            1.0,
+            &[],
+        );
+        more.know(Proxy {
+            definition: more.proxy.clone(),
+            toxics: vec![foreign.clone()],
+        });
+        journal.intend(&intent("a")).expect("written");
+        journal.intend(&more).expect("written");
+        assert_eq!(journal.pending().expect("readable"), [more.clone()]);
+        assert_eq!(more.others_on("store"), [foreign]);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 pub mod attribution;
 pub mod cli;
+pub mod clock;
 pub mod commands;
 pub mod context;
 pub mod definition;
@@ -44,4 +45,5 @@ pub mod toxiproxy;
 pub mod trace;
 pub mod usage;
 pub mod verdict;
+pub mod watch;
 pub mod windows;

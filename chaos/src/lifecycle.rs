@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use observability::metrics::Gauge;
 
+use crate::clock::now_us;
 use crate::context::Context;
 use crate::definition::Experiment;
 use crate::evidence::Evidence;
@@ -16,7 +17,7 @@ use crate::journal::Journal;
 use crate::judge::{Judgement, judge};
 use crate::lock::Lock;
 use crate::phases::Phase;
-use crate::session::{Session, Stop, now_us};
+use crate::session::{Session, Stop};
 use crate::{evidence_traces, preflight, recover};
 
 /// How an experiment went.
@@ -52,7 +53,7 @@ pub async fn run(
         session.baseline().await?;
         inject(&mut session, injection.as_mut(), &journal, gauge.as_ref()).await?;
         verify(&mut session, injection.as_ref()).await?;
-        session.observe().await
+        observe(&mut session, injection.as_mut()).await
     })
     .await;
     roll_back(
@@ -100,11 +101,10 @@ pub async fn run(
 
 /// Undoes what a run that was killed left behind.
 async fn recover_stale(journal: &Journal, context: &Context) -> Result<(), Refusal> {
-    let server = context.stack.toxiproxy_process();
     let sentences = recover::recover(
         journal,
         &context.http,
-        server,
+        &context.stack,
         &context.interrupt,
         &context.dir,
     )
@@ -179,7 +179,7 @@ async fn inject(
 /// Proves that the fault is active.
 async fn verify(session: &mut Session<'_>, injection: Option<&Injection>) -> Result<(), Stop> {
     if let Some(injection) = injection {
-        match injection.verify().await {
+        match session.during(injection.verify()).await? {
             Ok(felt) => session.note(format!("the fault is active: a probe felt {felt}")),
             Err(why) => {
                 session.note(why.clone());
@@ -191,6 +191,32 @@ async fn verify(session: &mut Session<'_>, injection: Option<&Injection>) -> Res
     }
     session.evidence.marks.verified = Some(now_us());
     Ok(())
+}
+
+/// Watches what happens, and that the fault is there all the time.
+async fn observe(session: &mut Session<'_>, injection: Option<&mut Injection>) -> Result<(), Stop> {
+    let Some(injection) = injection else {
+        return session.observe().await;
+    };
+    let watch = injection.watch();
+    let observed = tokio::select! {
+        observed = session.observe() => observed.map(|()| None),
+        lost = watch.until_lost() => Ok(Some(lost)),
+    };
+    let lost = match observed {
+        Ok(None) => session.during(watch.last_look()).await.map(Result::err),
+        other => other,
+    };
+    let all = watch.into_proxies();
+    injection.know(all);
+    match lost? {
+        None => Ok(()),
+        Some(why) => {
+            session.note(why.clone());
+            session.evidence.injection = Some(Err(why));
+            Err(Stop::Inconclusive)
+        }
+    }
 }
 
 /// Takes the fault back if it may be there. Runs on every way out, and no signal ends it.
@@ -207,9 +233,14 @@ async fn roll_back(
     };
     session.show(Phase::Rollback.word(), Duration::ZERO);
     session.note("rolling back");
-    let outcome = injection
+    let (outcome, effort) = injection
         .roll_back(journal, &context.interrupt, &context.dir)
         .await;
+    if let Some(sentence) = effort.sentence() {
+        context.progress.say(&format!("rolling back: {sentence}"));
+        session.note(sentence);
+    }
+    session.evidence.effort = effort;
     if outcome.is_ok() {
         session.evidence.marks.lifted = Some(now_us());
         set(gauge, 0.0);

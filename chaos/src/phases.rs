@@ -1,6 +1,7 @@
 //! When what happened, and to which phase a request belongs. Pure: times go in, phases come out.
 //!
-//! All times are Unix microseconds on the clock of this machine, which the load generator shares.
+//! All times are microseconds on the command's own clock ([`crate::clock`]): Unix time to look at, which no step of the
+//! wall clock moves.
 
 use std::time::Duration;
 

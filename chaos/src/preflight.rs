@@ -34,8 +34,10 @@ pub async fn check(
         toxic: crate::faults::Fault::new(&fault.effect, "").toxic.is_some(),
         proxy,
         all,
+        holder: context.stack.toxiproxy_holder(toxiproxy.base()),
     };
-    Injection::prepare(toxiproxy, context.stack.toxiproxy_process(), intent, fault)
+    let server = context.stack.own_toxiproxy(toxiproxy.base());
+    Injection::prepare(toxiproxy, server, intent, fault)
         .await
         .map(Some)
 }
@@ -50,10 +52,7 @@ async fn target(context: &Context) -> Result<(), Refusal> {
 }
 
 /// The proxy as it is, and all proxies for a server that must be restarted.
-async fn proxy(
-    toxiproxy: &Toxiproxy,
-    fault: &Fault,
-) -> Result<(Definition, Vec<Definition>), Refusal> {
+async fn proxy(toxiproxy: &Toxiproxy, fault: &Fault) -> Result<(Definition, Vec<Proxy>), Refusal> {
     let proxies = toxiproxy.list().await.map_err(|error| match error {
         Error::Refused(why) => Refusal::unavailable(why),
         other => Refusal::unavailable(format!("{other}: start Toxiproxy (`chitram-stack up`)")),
@@ -77,10 +76,7 @@ async fn proxy(
             toxics.join(", ")
         )));
     }
-    Ok((
-        found.definition.clone(),
-        proxies.into_iter().map(|proxy| proxy.definition).collect(),
-    ))
+    Ok((found.definition.clone(), proxies))
 }
 
 fn missing(toxiproxy: &Toxiproxy, fault: &Fault, proxies: &[Proxy]) -> Refusal {

@@ -18,8 +18,10 @@ use crate::faults::Symptom;
 pub enum Felt {
     /// An answer, after so long.
     Answer(Duration),
-    /// A connection, but no answer before the deadline or the close.
+    /// A connection, but no answer before the deadline.
     NoAnswer,
+    /// A connection that was closed without an answer, or an answer in another protocol.
+    Closed,
     /// No connection.
     Refused,
 }
@@ -30,7 +32,20 @@ impl Felt {
     pub fn is(self, symptom: Symptom, before: Duration) -> bool {
         match (self, symptom) {
             (Self::Answer(after), Symptom::Later(delay)) => after >= before + delay / 2,
-            (Self::NoAnswer, Symptom::NoAnswer) | (Self::Refused, Symptom::Refused) => true,
+            (Self::NoAnswer | Self::Closed, Symptom::NoAnswer)
+            | (Self::Refused, Symptom::Refused) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether this can't be felt where the fault acts on the connection. Less than the absence of its symptom: a
+    /// dependency that answers nothing under a latency fault has troubles of its own, but no answer that comes too early
+    /// has passed the fault.
+    pub fn refutes(self, symptom: Symptom, before: Duration) -> bool {
+        match (self, symptom) {
+            (Self::Answer(after), Symptom::Later(delay)) => after < before + delay / 2,
+            (Self::Answer(_), Symptom::NoAnswer | Symptom::Refused)
+            | (Self::NoAnswer | Self::Closed, Symptom::Refused) => true,
             _ => false,
         }
     }
@@ -40,6 +55,7 @@ impl Felt {
         match self {
             Self::Answer(after) => format!("an answer after {} ms", after.as_millis()),
             Self::NoAnswer => "no answer".into(),
+            Self::Closed => "a connection closed without an answer".into(),
             Self::Refused => "a refused connection".into(),
         }
     }
@@ -57,7 +73,7 @@ pub async fn probe(protocol: Protocol, address: &str, deadline: Duration) -> Fel
             Protocol::Otlp => otlp::exchange(&mut stream).await,
             Protocol::Postgres => postgres::exchange(&mut stream).await,
         };
-        answer.map_or(Felt::NoAnswer, |()| Felt::Answer(begun.elapsed()))
+        answer.map_or(Felt::Closed, |()| Felt::Answer(begun.elapsed()))
     };
     tokio::time::timeout(deadline, exchange)
         .await
@@ -91,5 +107,24 @@ mod tests {
         assert!(!Felt::Answer(5 * MS).is(Symptom::NoAnswer, 5 * MS));
         assert!(Felt::Refused.is(Symptom::Refused, 5 * MS));
         assert!(!Felt::NoAnswer.is(Symptom::Refused, 5 * MS));
+        assert!(Felt::Closed.is(Symptom::NoAnswer, 5 * MS));
+    }
+
+    #[test]
+    fn an_answer_that_comes_too_early_refutes_a_fault_and_a_dependency_in_trouble_does_not() {
+        let slow = Symptom::Later(350 * MS);
+        assert!(Felt::Answer(9 * MS).refutes(slow, 5 * MS));
+        for felt in [
+            Felt::Answer(400 * MS),
+            Felt::NoAnswer,
+            Felt::Closed,
+            Felt::Refused,
+        ] {
+            assert!(!felt.refutes(slow, 5 * MS), "{felt:?}");
+        }
+        assert!(Felt::Answer(900 * MS).refutes(Symptom::NoAnswer, 5 * MS));
+        assert!(!Felt::Refused.refutes(Symptom::NoAnswer, 5 * MS));
+        assert!(Felt::NoAnswer.refutes(Symptom::Refused, 5 * MS));
+        assert!(!Felt::Refused.refutes(Symptom::Refused, 5 * MS));
     }
 }

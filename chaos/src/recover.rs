@@ -1,49 +1,98 @@
-//! Undoes what a run that was killed left behind, from its journal. Idempotent, and touches only toxics that the journal
-//! names: other people's stay.
+//! Undoes what a run that was killed left behind, from its journal. Idempotent, and takes away only toxics that the journal
+//! names: other people's stay. Proxies that a restarted Toxiproxy forgot are made again.
+
+use std::path::Path;
 
 use crate::exit::{Exit, Refusal};
 use crate::interrupt::Interrupt;
 use crate::journal::{Intent, Journal};
-use crate::process::Identity;
-use crate::rollback::{self, CALL_DEADLINE};
+use crate::rollback::{CALL_DEADLINE, Effort, Patience, Rollback};
+use crate::stack_file::Stack;
 use crate::toxiproxy::{Error, Toxiproxy};
 
-/// Undoes everything pending and returns a sentence for each. The caller holds the lock.
+/// Undoes everything pending and returns a sentence for each. The caller holds the lock. What could not be undone stays in
+/// the journal, and does not keep the rest from being undone.
 pub async fn recover(
     journal: &Journal,
     http: &reqwest::Client,
-    server: Option<Identity>,
+    stack: &Stack,
     interrupt: &Interrupt,
-    dir: &std::path::Path,
+    dir: &Path,
 ) -> Result<Vec<String>, Refusal> {
-    let mut sentences = Vec::new();
+    let mut done = Vec::new();
+    let mut failed = Vec::new();
     for intent in journal.pending()? {
-        let toxiproxy = Toxiproxy::new(http.clone(), intent.toxiproxy.clone(), CALL_DEADLINE);
-        let fault = format!(
-            "the fault of experiment {} on proxy {} at {}",
-            intent.experiment, intent.proxy.name, intent.toxiproxy
-        );
-        let sentence = if let Some(why) = is_gone(&toxiproxy, &intent).await {
-            format!("{fault} is gone already: {why}")
-        } else {
-            let undone = rollback::roll_back(&toxiproxy, &intent, server, interrupt, dir).await;
-            undone.map_err(|sentence| Refusal {
-                exit: Exit::RollbackFailed,
-                sentence,
-            })?;
-            format!("{fault} is taken back")
-        };
-        journal.done(&intent.name)?;
-        sentences.push(sentence);
+        match undo(&intent, journal, http, stack, interrupt, dir).await {
+            Ok(sentence) => {
+                journal.done(&intent.name)?;
+                done.push(sentence);
+            }
+            Err(sentence) => failed.push(sentence),
+        }
     }
-    journal.tidy()?;
-    Ok(sentences)
+    if failed.is_empty() {
+        journal.tidy()?;
+        return Ok(done);
+    }
+    done.extend(failed);
+    Err(Refusal {
+        exit: Exit::RollbackFailed,
+        sentence: done.join("\n"),
+    })
 }
 
-/// Toxiproxy keeps toxics in memory only: with the server or the proxy the fault is gone too.
-async fn is_gone(toxiproxy: &Toxiproxy, intent: &Intent) -> Option<String> {
-    match toxiproxy.proxy(&intent.proxy.name).await {
-        Err(error @ (Error::NoServer(_) | Error::NotFound(_))) => Some(error.to_string()),
-        _ => None,
+async fn undo(
+    intent: &Intent,
+    journal: &Journal,
+    http: &reqwest::Client,
+    stack: &Stack,
+    interrupt: &Interrupt,
+    dir: &Path,
+) -> Result<String, String> {
+    let toxiproxy = Toxiproxy::new(http.clone(), intent.toxiproxy.clone(), CALL_DEADLINE);
+    let fault = format!(
+        "the fault of experiment {} on proxy {} at {}",
+        intent.experiment, intent.proxy.name, intent.toxiproxy
+    );
+    let before = toxiproxy.proxy(&intent.proxy.name).await;
+    if matches!(before, Err(Error::NoServer(_))) && has_ended(intent) {
+        return Ok(format!("{fault} has ended with its Toxiproxy"));
+    }
+    let rollback = Rollback {
+        toxiproxy: &toxiproxy,
+        intent,
+        server: stack.own_toxiproxy(&intent.toxiproxy),
+        journal,
+        everything: true,
+        unsure: false,
+    };
+    let (undone, effort) = rollback.run(Patience::RECOVERING, interrupt, dir).await;
+    undone?;
+    Ok(format!("{fault} {}", outcome(intent, &before, &effort)))
+}
+
+/// Whether the process in which the fault lived is known and gone. An address where nothing listens proves nothing by
+/// itself: it may be out of reach from here, or be started again by who keeps it.
+fn has_ended(intent: &Intent) -> bool {
+    intent.holder.is_some_and(|holder| !holder.is_alive())
+}
+
+fn outcome(
+    intent: &Intent,
+    before: &Result<crate::toxiproxy::Proxy, Error>,
+    effort: &Effort,
+) -> String {
+    let was_there = before.as_ref().is_ok_and(|seen| {
+        let toxic = seen.toxics.iter().any(|toxic| toxic.name == intent.name);
+        toxic || seen.definition.enabled != intent.proxy.enabled
+    });
+    let lifted = if was_there || before.is_err() {
+        "is taken back"
+    } else {
+        "was gone already"
+    };
+    match effort.sentence() {
+        Some(more) => format!("{lifted}; {more}"),
+        None => lifted.to_owned(),
     }
 }

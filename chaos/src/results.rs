@@ -166,6 +166,8 @@ struct Row<'a> {
     remarks: &'a [String],
     repeated: bool,
     recovery_s: Option<f64>,
+    /// How often a wedged Toxiproxy of the stack was restarted.
+    toxiproxy_restarts: u32,
 }
 
 /// The text of `result.json`.
@@ -185,6 +187,7 @@ pub fn json(run_id: &str, course: &Course) -> String {
             recovery_s: judgement
                 .recovered
                 .map(|recovered| recovered.after_us as f64 / 1e6),
+            toxiproxy_restarts: done.outcome.evidence.effort.restarts,
         }
     });
     let results = Results {

@@ -1,108 +1,390 @@
 //! Takes a fault back: at the end of every experiment, and for runs that were killed.
 //!
-//! The order matters. Removing a toxic from a proxy whose client does not read can hang for half a minute and leave
-//! Toxiproxy holding a lock, on which every later call for all proxies hangs. A disabled proxy has no connections, so:
-//! disable, remove our toxic by name, restore, read back.
+//! A toxic is not deleted from a proxy that has connections: Toxiproxy waits for each of them with a lock held, and one
+//! whose client does not read, or whose last data can't be delivered since the proxy was disabled, makes it wait for
+//! seconds or for ever, with every later call for that proxy and for the list. So the *proxy* is disabled, removed and made
+//! again: none of these calls waits for a connection. ADR 22 has the measurements.
+//!
+//! Every step may be repeated, and is until the state was read back or patience is over: a late answer is not the end, and
+//! `enabled` is restored whatever became of the rest.
 
+use std::cell::RefCell;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::interrupt::Interrupt;
-use crate::journal::Intent;
+use crate::journal::{Intent, Journal};
 use crate::process::Identity;
-use crate::toxiproxy::{Error, Toxiproxy};
+use crate::toxiproxy::{Definition, Error, Proxy, Toxic, Toxiproxy};
 
 /// Deadline of each call of the API.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(3);
-/// The same after a second Ctrl-C.
-const HURRIED: Duration = Duration::from_secs(1);
-/// How long a killed Toxiproxy may take to be back.
-const RESTART: Duration = Duration::from_secs(20);
-/// The same after a second Ctrl-C.
-const HURRIED_RESTART: Duration = Duration::from_secs(5);
-const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
+const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(100);
 
-/// Takes the fault back, restarting a wedged server when that is possible. The error is a sentence with the command to
-/// type.
-pub async fn roll_back(
-    toxiproxy: &Toxiproxy,
-    intent: &Intent,
-    server: Option<Identity>,
-    interrupt: &Interrupt,
-    dir: &Path,
-) -> Result<(), String> {
-    let patient = attempt(toxiproxy.within(CALL_DEADLINE), RESTART, intent, server);
-    let quick = attempt(toxiproxy.within(HURRIED), HURRIED_RESTART, intent, server);
-    let undone = interrupt.hurried(patient, quick).await;
-    undone.map_err(|error| {
+/// How long what is waited for.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// Each call.
+    call: Duration,
+    /// All attempts together, as long as something listens there.
+    attempts: Duration,
+    /// Until a server of ours that answers nothing is taken for wedged.
+    wedged: Duration,
+    /// Until somebody has started a server again that does not listen.
+    absent: Duration,
+}
+
+impl Patience {
+    /// Toxiproxy itself gives up on a lock after 25 s, and may be well after that.
+    pub const USUAL: Self = Self {
+        call: CALL_DEADLINE,
+        attempts: Duration::from_secs(45),
+        wedged: Duration::from_secs(12),
+        absent: Duration::from_secs(20),
+    };
+    /// In `recover`, which a person or the stack repeats.
+    pub const RECOVERING: Self = Self {
+        absent: Duration::from_secs(3),
+        ..Self::USUAL
+    };
+    /// After a second Ctrl-C.
+    const HURRIED: Self = Self {
+        call: Duration::from_secs(1),
+        attempts: Duration::from_secs(8),
+        wedged: Duration::from_secs(3),
+        absent: Duration::from_secs(5),
+    };
+}
+
+/// What it took beside the calls that are always needed. The report says so.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Effort {
+    /// Attempts that were begun.
+    pub attempts: u32,
+    /// How often a wedged Toxiproxy of our stack was killed, so that the stack started it again.
+    pub restarts: u32,
+    /// Proxies that were missing and were made again.
+    pub made_again: Vec<String>,
+    /// Toxics of other people that were put back: `proxy/toxic`.
+    pub put_back: Vec<String>,
+    /// Why the journal still holds a fault that is gone: its folder was removed, or its disk is full.
+    pub unclosed: Option<String>,
+}
+
+impl Effort {
+    /// For the terminal and the report; nothing when there is nothing to say.
+    pub fn sentence(&self) -> Option<String> {
+        let mut parts = Vec::new();
+        if self.restarts > 0 {
+            parts.push("Toxiproxy answered nothing and was restarted".to_owned());
+        }
+        if !self.made_again.is_empty() {
+            parts.push(format!(
+                "made again: proxies {}",
+                self.made_again.join(", ")
+            ));
+        }
+        if !self.put_back.is_empty() {
+            let toxics = self.put_back.join(", ");
+            parts.push(format!("put back: toxics of others {toxics}"));
+        }
+        if let Some(why) = &self.unclosed {
+            parts.push(format!(
+                "the fault is gone, but the journal could not be closed ({why}): chitram-chaos recover closes it"
+            ));
+        }
+        (!parts.is_empty()).then(|| parts.join("; "))
+    }
+}
+
+/// A fault to take back.
+#[derive(Debug)]
+pub struct Rollback<'a> {
+    /// Where.
+    pub toxiproxy: &'a Toxiproxy,
+    /// What was about to be done.
+    pub intent: &'a Intent,
+    /// The server's process, if it is a real Toxiproxy that our stack keeps at this very address.
+    pub server: Option<Identity>,
+    /// Where it is written what has to be put back, before it is taken away.
+    pub journal: &'a Journal,
+    /// Whether every proxy that is missing is made again also where that of the fault is there.
+    pub everything: bool,
+    /// Whether the injection was not answered, so that it may still happen: then the proxy is made anew even if it shows no
+    /// toxic, since a late one then meets a proxy that nobody uses.
+    pub unsure: bool,
+}
+
+impl Rollback<'_> {
+    /// Takes the fault back. The error is a sentence with the command to type.
+    pub async fn run(
+        &self,
+        patience: Patience,
+        interrupt: &Interrupt,
+        dir: &Path,
+    ) -> (Result<(), String>, Effort) {
+        let state = RefCell::new(State {
+            intent: self.intent.clone(),
+            effort: Effort::default(),
+        });
+        let patient = self.persist(patience, &state);
+        let quick = self.persist(Patience::HURRIED, &state);
+        let undone = interrupt.hurried(patient, quick).await;
+        let failed = undone.map_err(|error| self.failed(&error, dir));
+        (failed, state.into_inner().effort)
+    }
+
+    fn failed(&self, error: &Error, dir: &Path) -> String {
+        let (proxy, base) = (&self.intent.proxy.name, self.toxiproxy.base());
+        let (dir, journal) = (dir.display(), self.journal.path().display());
         format!(
-            "the fault on proxy {} could not be taken back: {error}. Restart Toxiproxy at {}, then type: chitram-chaos \
-             recover --dir {}",
-            intent.proxy.name,
-            toxiproxy.base(),
-            dir.display()
+            "the fault on proxy {proxy} at {base} could not be taken back: {error}. Type: chitram-chaos recover --dir {dir} \
+             (again after a restart of Toxiproxy, which forgets its proxies: recover makes them again). If that Toxiproxy \
+             will never run again, its faults are gone with it: remove {journal}"
         )
-    })
+    }
+
+    /// Attempts until one succeeds or patience is over.
+    async fn persist(&self, patience: Patience, state: &RefCell<State>) -> Result<(), Error> {
+        let toxiproxy = &self.toxiproxy.within(patience.call);
+        let mut begun = Instant::now();
+        let mut answered = Instant::now();
+        loop {
+            state.borrow_mut().effort.attempts += 1;
+            let last_resort = answered.elapsed() >= patience.wedged;
+            let error = match self.attempt(toxiproxy, last_resort, state).await {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            if !matches!(error, Error::Unanswered(_)) {
+                answered = Instant::now();
+            }
+            let wedged =
+                answered.elapsed() >= patience.wedged && state.borrow().effort.restarts == 0;
+            if let Some(server) = self.server.filter(|server| wedged && server.is_alive()) {
+                self.look_around(toxiproxy, state).await;
+                server.kill();
+                state.borrow_mut().effort.restarts += 1;
+                begun = Instant::now();
+                continue;
+            }
+            let limit = match error {
+                Error::NoServer(_) => patience.absent,
+                _ => patience.attempts,
+            };
+            if begun.elapsed() >= limit {
+                return Err(error);
+            }
+            tokio::time::sleep(BETWEEN_ATTEMPTS).await;
+        }
+    }
+
+    /// Takes the fault back, restores `enabled`, and reads both back.
+    async fn attempt(
+        &self,
+        toxiproxy: &Toxiproxy,
+        last_resort: bool,
+        state: &RefCell<State>,
+    ) -> Result<(), Error> {
+        let name = &self.intent.proxy.name;
+        if state.borrow().effort.restarts > 0 {
+            put_back(toxiproxy, state).await?;
+        } else if self.everything {
+            make_missing(toxiproxy, state).await?;
+        }
+        let seen = match toxiproxy.proxy(name).await {
+            Err(Error::NotFound(_)) => {
+                make_missing(toxiproxy, state).await?;
+                Some(toxiproxy.proxy(name).await?)
+            }
+            // Somebody holds the lock of its connections, and may give it back. Closing them unseen is the last resort.
+            Err(Error::Unanswered(_)) if last_resort => None,
+            other => Some(other?),
+        };
+        let lifted = match &seen {
+            _ if !self.intent.toxic => Ok(()),
+            Some(seen) if !self.unsure && !seen.toxics.iter().any(|toxic| self.is_ours(toxic)) => {
+                Ok(())
+            }
+            _ => self.lift(toxiproxy, seen, state).await,
+        };
+        // Never left disabled because another call was late.
+        let enabled = toxiproxy.set_enabled(name, self.intent.proxy.enabled).await;
+        lifted.and(enabled)?;
+        self.read_back(&toxiproxy.proxy(name).await?)
+    }
+
+    fn is_ours(&self, toxic: &Toxic) -> bool {
+        toxic.name == self.intent.name
+    }
+
+    /// Removes our toxic. Where others have toxics on this proxy too it is deleted from among them, so that theirs stay
+    /// where they are, and the proxy is made anew only if that hangs.
+    async fn lift(
+        &self,
+        toxiproxy: &Toxiproxy,
+        seen: Option<Proxy>,
+        state: &RefCell<State>,
+    ) -> Result<(), Error> {
+        let name = &self.intent.proxy.name;
+        if let Some(seen) = &seen {
+            // Who comes after us, if we don't come to the end, has to put the same back.
+            let others = self.intent.others(&seen.toxics);
+            self.know(seen.clone(), state);
+            if !others.is_empty() && !self.unsure {
+                match toxiproxy.remove(name, &self.intent.name).await {
+                    Err(Error::Unanswered(_)) => {}
+                    other => return other,
+                }
+            }
+        }
+        let now = seen.map_or_else(|| self.intent.proxy.clone(), |seen| seen.definition);
+        let others = state.borrow().intent.others_on(name);
+        // Once it is disabled it has neither connections to be dialled nor any that could hold a lock.
+        toxiproxy.set_enabled(name, false).await?;
+        toxiproxy.remove_proxy(name).await?;
+        make(toxiproxy, &now, self.intent.proxy.enabled, &others)
+            .await
+            .map(|_| ())
+    }
+
+    fn read_back(&self, seen: &Proxy) -> Result<(), Error> {
+        if seen.toxics.iter().any(|toxic| self.is_ours(toxic)) {
+            let name = &self.intent.name;
+            return Err(Error::Refused(format!("toxic {name} is still there")));
+        }
+        let enabled = self.intent.proxy.enabled;
+        if seen.definition.enabled != enabled {
+            return Err(Error::Refused(format!("`enabled` is not {enabled} again")));
+        }
+        Ok(())
+    }
+
+    /// What the other proxies are like before their server is killed, as far as it still says.
+    async fn look_around(&self, toxiproxy: &Toxiproxy, state: &RefCell<State>) {
+        let names: Vec<String> = state
+            .borrow()
+            .intent
+            .all
+            .iter()
+            .map(|p| p.definition.name.clone())
+            .collect();
+        let looks = names
+            .iter()
+            .filter(|name| **name != self.intent.proxy.name)
+            .map(|name| toxiproxy.proxy(name));
+        for seen in futures::future::join_all(looks).await.into_iter().flatten() {
+            self.know(seen, state);
+        }
+    }
+
+    /// Notes how a proxy is, in the journal too: who comes after us has to put the same back.
+    fn know(&self, seen: Proxy, state: &RefCell<State>) {
+        let mut state = state.borrow_mut();
+        let before = state.intent.clone();
+        state.intent.know(seen);
+        if state.intent != before {
+            // The rollback is more urgent than a full disk.
+            let _ = self.journal.intend(&state.intent);
+        }
+    }
 }
 
-/// Undoes the fault; where the server does not answer at all, once more after a restart.
-async fn attempt(
-    toxiproxy: Toxiproxy,
-    patience: Duration,
-    intent: &Intent,
-    server: Option<Identity>,
-) -> Result<(), Error> {
-    match (undo(&toxiproxy, intent).await, server) {
-        (Err(Error::Unanswered(_)), Some(wedged)) => {
-            wedged.kill();
-            after_restart(&toxiproxy, patience, intent).await
-        }
-        (Err(Error::NoServer(_) | Error::NotFound(_)), _) => {
-            after_restart(&toxiproxy, patience, intent).await
-        }
-        (outcome, _) => outcome,
-    }
+#[derive(Debug)]
+struct State {
+    /// With what was learnt since.
+    intent: Intent,
+    effort: Effort,
 }
 
-/// Disable, remove, restore, read back.
-pub async fn undo(toxiproxy: &Toxiproxy, intent: &Intent) -> Result<(), Error> {
-    let proxy = &intent.proxy.name;
-    toxiproxy.set_enabled(proxy, false).await?;
-    if intent.toxic {
-        toxiproxy.remove(proxy, &intent.name).await?;
-    }
-    toxiproxy.set_enabled(proxy, intent.proxy.enabled).await?;
-    let seen = toxiproxy.proxy(proxy).await?;
-    if seen.toxics.iter().any(|toxic| toxic.name == intent.name) {
-        return Err(Error::Refused(format!(
-            "toxic {} is still there",
-            intent.name
-        )));
-    }
-    if seen.definition.enabled != intent.proxy.enabled {
-        return Err(Error::Refused(format!(
-            "`enabled` is not {} again",
-            intent.proxy.enabled
-        )));
+/// Makes the proxies that are missing, with their toxics that are not ours.
+async fn make_missing(toxiproxy: &Toxiproxy, state: &RefCell<State>) -> Result<(), Error> {
+    for (known, others) in everything(state) {
+        // One that does not answer is there.
+        if let Err(Error::NotFound(_)) = toxiproxy.proxy(&known.name).await
+            && make(toxiproxy, &known, known.enabled, &others).await?
+        {
+            note_made(state, &known.name, &others);
+        }
     }
     Ok(())
 }
 
-/// A server that ended forgets its proxies and their toxics. Whoever keeps it running starts it again; the proxies that are
-/// then missing are created from the journal.
-async fn after_restart(
-    toxiproxy: &Toxiproxy,
-    patience: Duration,
-    intent: &Intent,
-) -> Result<(), Error> {
-    let begun = Instant::now();
-    loop {
-        match toxiproxy.version().await {
-            Ok(_) => break,
-            Err(error) if begun.elapsed() > patience => return Err(error),
-            Err(_) => tokio::time::sleep(BETWEEN_LOOKS).await,
+/// After a restart: every proxy is there as it was, whoever makes it first.
+async fn put_back(toxiproxy: &Toxiproxy, state: &RefCell<State>) -> Result<(), Error> {
+    for (known, others) in everything(state) {
+        if make(toxiproxy, &known, known.enabled, &others).await? {
+            note_made(state, &known.name, &others);
+            continue;
+        }
+        let seen = toxiproxy.proxy(&known.name).await?;
+        for toxic in others {
+            if seen.toxics.iter().all(|there| there.name != toxic.name) {
+                add(toxiproxy, &known.name, &toxic).await?;
+                let mut state = state.borrow_mut();
+                state
+                    .effort
+                    .put_back
+                    .push(format!("{}/{}", known.name, toxic.name));
+            }
+        }
+        if seen.definition.enabled != known.enabled {
+            toxiproxy.set_enabled(&known.name, known.enabled).await?;
         }
     }
-    toxiproxy.populate(&intent.all).await?;
-    undo(toxiproxy, intent).await
+    Ok(())
+}
+
+fn everything(state: &RefCell<State>) -> Vec<(Definition, Vec<Toxic>)> {
+    let state = state.borrow();
+    let intent = &state.intent;
+    // Journals may lack the proxy itself among all.
+    let own = (!intent
+        .all
+        .iter()
+        .any(|known| known.definition.name == intent.proxy.name))
+    .then(|| (intent.proxy.clone(), Vec::new()));
+    let all = intent.all.iter();
+    own.into_iter()
+        .chain(all.map(|known| (known.definition.clone(), intent.others(&known.toxics))))
+        .collect()
+}
+
+fn note_made(state: &RefCell<State>, proxy: &str, others: &[Toxic]) {
+    let effort = &mut state.borrow_mut().effort;
+    effort.made_again.push(proxy.to_owned());
+    let toxics = others.iter().map(|toxic| format!("{proxy}/{}", toxic.name));
+    effort.put_back.extend(toxics);
+}
+
+/// Makes a proxy with these toxics, and enables it only then: nobody passes it without them. Says whether it was missing.
+async fn make(
+    toxiproxy: &Toxiproxy,
+    definition: &Definition,
+    enabled: bool,
+    toxics: &[Toxic],
+) -> Result<bool, Error> {
+    let at_once = enabled && toxics.is_empty();
+    let made = Definition {
+        enabled: at_once,
+        ..definition.clone()
+    };
+    match toxiproxy.create(&made).await {
+        Err(Error::Exists(_)) => return Ok(false),
+        other => other?,
+    }
+    for toxic in toxics {
+        add(toxiproxy, &definition.name, toxic).await?;
+    }
+    if enabled && !at_once {
+        toxiproxy.set_enabled(&definition.name, true).await?;
+    }
+    Ok(true)
+}
+
+async fn add(toxiproxy: &Toxiproxy, proxy: &str, toxic: &Toxic) -> Result<(), Error> {
+    match toxiproxy.add(proxy, toxic).await {
+        Err(Error::Exists(_)) => Ok(()),
+        other => other,
+    }
 }

@@ -2,10 +2,11 @@
 //! evidence. Knows nothing of faults and nothing of verdicts.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use loadtest::events::{Event, RunStarted, Window};
 
+use crate::clock::{Clock, monotonic_us, now_us, wall_us};
 use crate::context::Context;
 use crate::definition::Experiment;
 use crate::evidence::{Arrivals, Evidence};
@@ -50,6 +51,8 @@ pub struct Session<'a> {
     generator: Generator,
     tail: Tail,
     run: Option<RunStarted>,
+    /// Added to the generator's times to put them on this process's clock.
+    shift_us: i64,
     processes: Vec<Process>,
     /// Seconds of due time whose requests all have an outcome, and the first that has not.
     complete: BTreeSet<u64>,
@@ -58,7 +61,7 @@ pub struct Session<'a> {
     guarded: bool,
     /// All that was seen.
     pub evidence: Evidence,
-    /// What was done and when, for the report: Unix microseconds.
+    /// What was done and when, for the report: on this process's [`Clock`].
     pub events: Vec<(i64, String)>,
 }
 
@@ -105,6 +108,7 @@ impl<'a> Session<'a> {
             generator: Generator::start(&order)?,
             tail,
             run: None,
+            shift_us: 0,
             processes: owner.into_iter().chain(children).chain([own]).collect(),
             complete: BTreeSet::new(),
             next_second: 0,
@@ -270,6 +274,19 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Does something that is not the session's, while the load goes on: signals, guardrails and the generator's death end
+    /// the waiting for it.
+    pub async fn during<T>(&mut self, what: impl Future<Output = T>) -> Result<T, Stop> {
+        let mut what = std::pin::pin!(what);
+        loop {
+            tokio::select! {
+                done = &mut what => return Ok(done),
+                () = self.context.interrupt.raised() => return Err(Stop::Interrupted),
+                () = tokio::time::sleep(TICK) => self.tick()?,
+            }
+        }
+    }
+
     /// Waits a bounded time until every request due before this moment has an outcome.
     async fn until_known(&mut self, moment: i64) -> Result<(), Stop> {
         self.until(moment + LATE.as_micros() as i64, |session| {
@@ -306,7 +323,11 @@ impl<'a> Session<'a> {
         let damaged = |error: NoTime| Stop::Aborted(error.to_string());
         for event in self.tail.read().map_err(Stop::Aborted)? {
             match event {
-                Event::Run(run) => {
+                Event::Run(mut run) => {
+                    let (clock, monotonic) = (Clock::own(), monotonic_us());
+                    let shift = due::shift_us(&run, clock, monotonic, wall_us());
+                    self.shift_us = shift.map_err(damaged)?;
+                    run.started_at_us = run.started_at_us.saturating_add(self.shift_us);
                     due::start_us(&run).map_err(damaged)?;
                     self.processes.push(Process {
                         name: "the load generator".into(),
@@ -315,7 +336,10 @@ impl<'a> Session<'a> {
                     self.run = Some(run);
                 }
                 Event::Window(window) => self.second_is_complete(&window).map_err(damaged)?,
-                Event::Request(sample) => self.evidence.samples.push(sample),
+                Event::Request(mut sample) => {
+                    sample.due_us = sample.due_us.saturating_add(self.shift_us);
+                    self.evidence.samples.push(sample);
+                }
                 Event::End(_) => {}
             }
         }
@@ -387,11 +411,4 @@ impl<'a> Session<'a> {
             self.evidence.samples.sort_by_key(|sample| sample.due_us);
         }
     }
-}
-
-/// Unix time in microseconds, on the clock that the load generator shares.
-pub fn now_us() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_micros() as i64)
 }

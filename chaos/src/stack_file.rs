@@ -11,6 +11,8 @@ use crate::process::Identity;
 
 /// The file's name in the stack's folder.
 const FILE: &str = "stack.toml";
+/// What the stack calls its Toxiproxy, real or not.
+const FAULT_PROXY: &str = "toxiproxy";
 
 /// What chaos needs to know of a running stack; empty when there is none and addresses come from the command line.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -26,6 +28,9 @@ pub struct Stack {
     /// The stack's children.
     #[serde(default)]
     pub processes: Vec<Child>,
+    /// Where the file says that Toxiproxy's API is, whatever addresses a command line puts in its place.
+    #[serde(skip)]
+    own_toxiproxy: Option<Url>,
 }
 
 /// Base addresses; one that is absent does not exist.
@@ -73,7 +78,12 @@ impl Stack {
             }
             Err(error) => return Err(Refusal::internal(format!("{}: {error}", path.display()))),
         };
-        toml::from_str(&text).map_err(|error| {
+        let stack: Result<Self, toml::de::Error> = toml::from_str(&text);
+        let stack = stack.map(|mut stack| {
+            stack.own_toxiproxy.clone_from(&stack.endpoints.toxiproxy);
+            stack
+        });
+        stack.map_err(|error| {
             let line = error.span().map_or(1, |span| {
                 1 + text[..span.start.min(text.len())].matches('\n').count()
             });
@@ -85,16 +95,27 @@ impl Stack {
         })
     }
 
-    /// The process of a *real* Toxiproxy: one that the stack starts again when it ends. A stand-in has none of its own.
-    pub fn toxiproxy_process(&self) -> Option<Identity> {
-        let server = self
-            .servers
+    /// The process of the *real* Toxiproxy at this address, if the stack keeps it and starts it again when it ends. Any other
+    /// address is somebody else's server, however it answers; and a stand-in has no process of its own.
+    pub fn own_toxiproxy(&self, at: &Url) -> Option<Identity> {
+        self.fault_proxy(at, "real")?;
+        let child = self
+            .processes
             .iter()
-            .find(|server| server.role == "fault proxy" && server.kind == "real")?;
-        self.processes
-            .iter()
-            .find(|child| child.name == server.name)
-            .map(|child| child.process)
+            .find(|child| child.name == FAULT_PROXY)?;
+        Some(child.process).filter(Identity::is_alive)
+    }
+
+    /// The process with which everything in the Toxiproxy at this address ends, if it is the stack's.
+    pub fn toxiproxy_holder(&self, at: &Url) -> Option<Identity> {
+        self.own_toxiproxy(at)
+            .or_else(|| self.fault_proxy(at, "stand-in").and(self.owner))
+    }
+
+    fn fault_proxy(&self, at: &Url, kind: &str) -> Option<&Server> {
+        let mut servers = self.servers.iter();
+        let server = servers.find(|server| server.role == "fault proxy" && server.kind == kind)?;
+        (self.own_toxiproxy.as_ref() == Some(at) && server.name == FAULT_PROXY).then_some(server)
     }
 }
 
@@ -128,23 +149,55 @@ log = "x"
 restarts = 0
 "#;
 
+    /// A stack whose Toxiproxy is this very process.
     fn stack(kind: &str) -> Stack {
         let dir = tempfile::tempdir().expect("a folder");
-        std::fs::write(dir.path().join(FILE), TEXT.replace("KIND", kind)).expect("written");
+        let own = Identity::own();
+        let process = format!("pid = {}\nstart_time = {}", own.pid, own.start_time);
+        let text = TEXT
+            .replace("KIND", kind)
+            .replace("pid = 7\nstart_time = 8", &process);
+        std::fs::write(dir.path().join(FILE), text).expect("written");
         Stack::read(dir.path()).expect("readable")
+    }
+
+    fn url(text: &str) -> Url {
+        Url::parse(text).expect("an address")
     }
 
     #[test]
     fn only_a_real_toxiproxy_is_a_process_that_can_be_restarted() {
-        assert_eq!(
-            stack("real").toxiproxy_process(),
-            Some(Identity {
-                pid: 7,
-                start_time: 8
-            })
-        );
-        assert_eq!(stack("stand-in").toxiproxy_process(), None);
+        let at = url("http://127.0.0.1:2");
+        assert_eq!(stack("real").own_toxiproxy(&at), Some(Identity::own()));
+        assert_eq!(stack("real").toxiproxy_holder(&at), Some(Identity::own()));
+        assert_eq!(stack("stand-in").own_toxiproxy(&at), None);
+        let owner = Identity {
+            pid: 1,
+            start_time: 2,
+        };
+        assert_eq!(stack("stand-in").toxiproxy_holder(&at), Some(owner));
         assert_eq!(stack("real").endpoints.jaeger, None);
+    }
+
+    #[test]
+    fn a_toxiproxy_at_any_other_address_is_somebody_elses_also_when_it_takes_the_stacks_place() {
+        for other in [
+            "http://127.0.0.1:3",
+            "http://localhost:2",
+            "http://127.0.0.1:2/x",
+        ] {
+            let mut stack = stack("real");
+            stack.endpoints.toxiproxy = Some(url(other));
+            assert_eq!(stack.own_toxiproxy(&url(other)), None, "{other}");
+            assert_eq!(stack.toxiproxy_holder(&url(other)), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_process_that_took_over_the_pid_of_a_toxiproxy_is_not_it() {
+        let mut stack = stack("real");
+        stack.processes[0].process.start_time += 1;
+        assert_eq!(stack.own_toxiproxy(&url("http://127.0.0.1:2")), None);
     }
 
     #[test]

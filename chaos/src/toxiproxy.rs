@@ -1,7 +1,8 @@
 //! A client of Toxiproxy's HTTP API: only the calls that an experiment needs, each with a deadline.
 //!
 //! Only [`Toxiproxy::list`] asks for all proxies, and only a healthy server is asked: on one that is wedged the list hangs
-//! for every proxy. `/reset` is never called, since it strips other people's toxics.
+//! for every proxy. `/reset` is never called, since it strips other people's toxics; nor is `/populate`, which replaces
+//! a proxy with its toxics where an address differs.
 
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ pub struct Definition {
 }
 
 /// A proxy with its toxics.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Proxy {
     /// What it is.
     #[serde(flatten)]
@@ -94,12 +95,16 @@ impl Toxic {
 /// Why a call failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// No answer in time. The sentence names the address.
+    /// No answer in time, or a 503, with which Toxiproxy gives up on a lock that somebody holds. The sentence names the
+    /// address. What was asked for may still happen.
     #[error("{0}")]
     Unanswered(String),
-    /// Nothing listens there: a server that is gone has taken its toxics with it.
+    /// Nothing listens there.
     #[error("{0}")]
     NoServer(String),
+    /// A proxy or toxic of this name is there already.
+    #[error("{0} is there already")]
+    Exists(String),
     /// The proxy or toxic is not there.
     #[error("{0} is not there")]
     NotFound(String),
@@ -142,7 +147,7 @@ impl Toxiproxy {
 
     /// The server's version.
     pub async fn version(&self) -> Result<String, Error> {
-        let body = self.call(Method::GET, "version", None).await?;
+        let body = self.call(Method::GET, &["version"], None).await?;
         // Old servers answer the bare number.
         let version = body
             .get("version")
@@ -153,23 +158,36 @@ impl Toxiproxy {
 
     /// All proxies.
     pub async fn list(&self) -> Result<Vec<Proxy>, Error> {
-        let proxies: Map<String, Value> = read(self.call(Method::GET, "proxies", None).await?)?;
+        let proxies: Map<String, Value> = read(self.call(Method::GET, &["proxies"], None).await?)?;
         proxies.into_values().map(read).collect()
     }
 
     /// One proxy.
     pub async fn proxy(&self, name: &str) -> Result<Proxy, Error> {
-        read(
-            self.call(Method::GET, &format!("proxies/{name}"), None)
-                .await?,
-        )
+        read(self.call(Method::GET, &["proxies", name], None).await?)
+    }
+
+    /// Makes a proxy.
+    pub async fn create(&self, proxy: &Definition) -> Result<(), Error> {
+        self.call(Method::POST, &["proxies"], Some(body(proxy)?))
+            .await
+            .map(|_| ())
+    }
+
+    /// Removes a proxy; one that is not there is removed already. Disable it before: removing one that accepts holds the
+    /// lock of all proxies until its last connection is dialled.
+    pub async fn remove_proxy(&self, name: &str) -> Result<(), Error> {
+        match self.call(Method::DELETE, &["proxies", name], None).await {
+            Err(Error::NotFound(_)) => Ok(()),
+            other => other.map(|_| ()),
+        }
     }
 
     /// Enables or disables a proxy. Only this field is sent: any mention of `listen` may move the port.
     pub async fn set_enabled(&self, name: &str, enabled: bool) -> Result<(), Error> {
         self.call(
             Method::POST,
-            &format!("proxies/{name}"),
+            &["proxies", name],
             Some(json!({ "enabled": enabled })),
         )
         .await
@@ -178,39 +196,28 @@ impl Toxiproxy {
 
     /// Adds a toxic.
     pub async fn add(&self, proxy: &str, toxic: &Toxic) -> Result<(), Error> {
-        let body =
-            serde_json::to_value(toxic).map_err(|error| Error::Refused(error.to_string()))?;
-        self.call(Method::POST, &format!("proxies/{proxy}/toxics"), Some(body))
+        let path = ["proxies", proxy, "toxics"];
+        self.call(Method::POST, &path, Some(body(toxic)?))
             .await
             .map(|_| ())
     }
 
     /// Removes a toxic; one that is not there is removed already.
     pub async fn remove(&self, proxy: &str, toxic: &str) -> Result<(), Error> {
-        match self
-            .call(
-                Method::DELETE,
-                &format!("proxies/{proxy}/toxics/{toxic}"),
-                None,
-            )
-            .await
-        {
+        let path = ["proxies", proxy, "toxics", toxic];
+        match self.call(Method::DELETE, &path, None).await {
             Err(Error::NotFound(_)) => Ok(()),
             other => other.map(|_| ()),
         }
     }
 
-    /// Creates the proxies that are missing; those that are there with the same addresses are left alone.
-    pub async fn populate(&self, proxies: &[Definition]) -> Result<(), Error> {
-        let body =
-            serde_json::to_value(proxies).map_err(|error| Error::Refused(error.to_string()))?;
-        self.call(Method::POST, "populate", Some(body))
-            .await
-            .map(|_| ())
-    }
-
-    async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Result<Value, Error> {
-        let url = http::join(&self.base, path);
+    async fn call(
+        &self,
+        method: Method,
+        path: &[&str],
+        body: Option<Value>,
+    ) -> Result<Value, Error> {
+        let url = http::below(&self.base, path);
         let what = format!("{method} {url}");
         match tokio::time::timeout(self.deadline, self.exchange(method, url, body)).await {
             Ok(answer) => answer,
@@ -251,20 +258,22 @@ impl Toxiproxy {
             }
             bytes.extend_from_slice(&chunk);
         }
-        if status == StatusCode::NOT_FOUND {
-            return Err(Error::NotFound(
-                url.path().trim_start_matches('/').to_owned(),
-            ));
-        }
+        let path = || url.path().trim_start_matches('/').to_owned();
         let text = String::from_utf8_lossy(&bytes);
-        if !status.is_success() {
-            return Err(Error::Refused(format!(
-                "{url} answers {status}: {}",
-                text.trim()
-            )));
+        let said = || format!("{url} answers {status}: {}", text.trim());
+        match status {
+            StatusCode::NOT_FOUND => return Err(Error::NotFound(path())),
+            StatusCode::CONFLICT => return Err(Error::Exists(path())),
+            StatusCode::SERVICE_UNAVAILABLE => return Err(Error::Unanswered(said())),
+            status if !status.is_success() => return Err(Error::Refused(said())),
+            _ => {}
         }
         Ok(serde_json::from_str(&text).unwrap_or_else(|_| Value::String(text.trim().to_owned())))
     }
+}
+
+fn body(value: &impl Serialize) -> Result<Value, Error> {
+    serde_json::to_value(value).map_err(|error| Error::Refused(error.to_string()))
 }
 
 fn read<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, Error> {

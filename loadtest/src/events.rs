@@ -47,6 +47,10 @@ pub struct RunStarted {
     pub target: String,
     /// Unix time in microseconds at which the first request is due.
     pub started_at_us: i64,
+    /// The same moment in microseconds of `CLOCK_MONOTONIC`, which all processes of a machine share and nobody steps. A
+    /// reader that measures time by it is not misled by a step of the wall clock. Generators of before did not tell it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_monotonic_us: Option<i64>,
     /// Arrivals a second.
     pub rate: f64,
     /// Seconds of due time that belong to the warm-up.

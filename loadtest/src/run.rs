@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use observability::Registry;
+use rustix::time::{ClockId, clock_gettime};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -238,8 +239,10 @@ async fn course(
     }
     let start = Instant::now() + LEAD;
     let started_at_us = unix_us(SystemTime::now() + LEAD);
+    let started_monotonic_us = monotonic_us() + LEAD.as_micros() as i64;
     work.recorder.start(started_at_us);
-    events.put(Event::Run(announce(options, started_at_us)));
+    let announcement = announce(options, started_at_us, started_monotonic_us);
+    events.put(Event::Run(announcement));
     if let Some(exposition) = &work.exposition {
         exposition.set_active(true);
     }
@@ -285,7 +288,7 @@ async fn watch(work: &Work, start: Instant, progress: &mut Progress) -> std::con
     }
 }
 
-fn announce(options: &Options, started_at_us: i64) -> RunStarted {
+fn announce(options: &Options, started_at_us: i64, started_monotonic_us: i64) -> RunStarted {
     RunStarted {
         version: events::VERSION,
         run_id: options.run_id.clone(),
@@ -293,6 +296,7 @@ fn announce(options: &Options, started_at_us: i64) -> RunStarted {
         plan: options.plan.name.clone(),
         target: options.target.clone(),
         started_at_us,
+        started_monotonic_us: Some(started_monotonic_us),
         rate: options.plan.rate,
         warmup_seconds: options.plan.warmup.as_secs_f64(),
         pid: std::process::id(),
@@ -317,6 +321,12 @@ fn describe(options: &Options, driven: &Driven, pictures: usize) -> Run {
         generator: concat!("chitram-load ", env!("CARGO_PKG_VERSION")).to_owned(),
         goose_requests: driven.goose_requests,
     }
+}
+
+/// Microseconds of `CLOCK_MONOTONIC`, by which the schedule goes.
+fn monotonic_us() -> i64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    now.tv_sec * 1_000_000 + now.tv_nsec / 1_000
 }
 
 fn unix_us(time: SystemTime) -> i64 {

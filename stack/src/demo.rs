@@ -29,7 +29,7 @@ pub const SHORTEST: u32 = 12;
 /// The experiments, in their order.
 const EXPERIMENTS: [&str; 3] = ["control.toml", "store-slow.toml", "store-blackhole.toml"];
 /// How long chaos may take to roll back after Ctrl-C; and after a second one.
-const ROLLBACK_DEADLINE: Duration = Duration::from_mins(1);
+const ROLLBACK_DEADLINE: Duration = Duration::from_mins(2);
 const HURRIED_ROLLBACK_DEADLINE: Duration = Duration::from_secs(15);
 
 /// What the command line says.

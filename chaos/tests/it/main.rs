@@ -2,6 +2,7 @@
 //! stand-in always, the real one where it is found.
 #![forbid(unsafe_code)]
 
+mod clock;
 mod defects;
 mod interrupts;
 mod platform;
@@ -11,3 +12,4 @@ mod refusals;
 mod scripted_load;
 mod telling;
 mod verdicts;
+mod watching;

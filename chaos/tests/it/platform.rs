@@ -275,14 +275,45 @@ impl Platform {
 
     /// Somebody else's toxic, which no run may touch.
     pub(crate) async fn add_foreign_toxic(&self) {
+        self.add_foreign_toxic_to("store").await;
+    }
+
+    pub(crate) async fn add_foreign_toxic_to(&self, proxy: &str) {
         let toxic = json!({ "name": "foreign", "type": "latency", "attributes": { "latency": 1 } });
-        let answer = self
-            .http
-            .post(format!("{}/proxies/store/toxics", self.api))
-            .json(&toxic)
-            .send()
+        self.call("POST", &format!("proxies/{proxy}/toxics"), toxic)
             .await;
-        assert!(answer.expect("Toxiproxy answers").status().is_success());
+    }
+
+    /// A proxy of somebody else, disabled or not, with a toxic on it.
+    pub(crate) async fn add_foreign_proxy(&self, name: &str, enabled: bool) {
+        let (listen, upstream) = ("127.0.0.1:0", self.target.trim_start_matches("http://"));
+        let proxy = json!({ "name": name, "listen": listen, "upstream": upstream });
+        let made = self.call("POST", "proxies", proxy).await;
+        self.add_foreign_toxic_to(name).await;
+        if !enabled {
+            let disabled = json!({ "enabled": false });
+            self.call("POST", &format!("proxies/{name}"), disabled)
+                .await;
+        }
+        assert_eq!(made["name"], name);
+    }
+
+    /// A call of Toxiproxy's own API, as somebody else makes it.
+    pub(crate) async fn call(&self, method: &str, path: &str, body: Value) -> Value {
+        let method = method.parse().expect("a method");
+        let mut request = self.http.request(method, format!("{}/{path}", self.api));
+        if !body.is_null() {
+            request = request.json(&body);
+        }
+        let answer = request.send().await.expect("Toxiproxy answers");
+        assert!(answer.status().is_success(), "{path}: {}", answer.status());
+        let text = answer.text().await.expect("a body");
+        serde_json::from_str(&text).unwrap_or_default()
+    }
+
+    /// All proxies with their toxics.
+    pub(crate) async fn proxies(&self) -> Value {
+        self.call("GET", "proxies", Value::Null).await
     }
 
     /// Waits until a toxic of ours is on `store`.

@@ -12,8 +12,9 @@ use std::io::Write as _;
 use std::os::unix::process::parent_id;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
+use chaos::clock::{monotonic_us, wall_us};
 use loadtest::events::{End, ErrorKind, Event, RequestSample, RunStarted, Window};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -113,17 +114,11 @@ impl Events {
     }
 }
 
-fn now_us() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .expect("a clock")
-        .as_micros() as i64
-}
-
 async fn run(load: Arc<Load>) {
     let mut stop = signal(SignalKind::terminate()).expect("a signal");
     let parent = parent_id();
-    let started_at_us = now_us() + 100_000;
+    let started_at_us = wall_us() + 100_000;
+    let started_monotonic_us = monotonic_us() + 100_000;
     load.events
         .lock()
         .expect("unpoisoned")
@@ -134,6 +129,7 @@ async fn run(load: Arc<Load>) {
             plan: "browse".into(),
             target: load.target.clone(),
             started_at_us,
+            started_monotonic_us: Some(started_monotonic_us),
             rate: RATE as f64,
             warmup_seconds: 1.0,
             pid: std::process::id(),
@@ -143,8 +139,10 @@ async fn run(load: Arc<Load>) {
     }
     let mut requests = tokio::task::JoinSet::new();
     for index in 0_i64.. {
-        let due_us = started_at_us + index * 1_000_000 / RATE;
-        let wait = Duration::from_micros((due_us - now_us()).max(0).unsigned_abs());
+        let offset_us = index * 1_000_000 / RATE;
+        let due_us = started_at_us + offset_us;
+        let due = started_monotonic_us + offset_us;
+        let wait = Duration::from_micros((due - monotonic_us()).max(0).unsigned_abs());
         tokio::select! {
             _ = stop.recv() => break,
             () = tokio::time::sleep(wait) => {}
@@ -152,7 +150,7 @@ async fn run(load: Arc<Load>) {
         if parent_id() != parent {
             return;
         }
-        requests.spawn(request(load.clone(), index, due_us));
+        requests.spawn(request(load.clone(), index, due_us, due));
         while requests.try_join_next().is_some() {}
     }
     requests.join_all().await;
@@ -165,7 +163,8 @@ async fn run(load: Arc<Load>) {
         }));
 }
 
-async fn request(load: Arc<Load>, index: i64, due_us: i64) {
+/// `due_us` is Unix time, `due` the same moment on the monotonic clock.
+async fn request(load: Arc<Load>, index: i64, due_us: i64, due: i64) {
     let (route, path) = if index % 5 < 2 {
         ("list", "v1/images")
     } else {
@@ -178,7 +177,7 @@ async fn request(load: Arc<Load>, index: i64, due_us: i64) {
         status: None,
         error: None,
         latency_us: 0,
-        send_lag_us: (now_us() - due_us).max(0).unsigned_abs(),
+        send_lag_us: (monotonic_us() - due).max(0).unsigned_abs(),
         bytes: 0,
         problem: false,
         retry_after: false,
@@ -187,7 +186,7 @@ async fn request(load: Arc<Load>, index: i64, due_us: i64) {
     if load.is_played {
         load.play(&mut sample);
     } else {
-        load.send(path, &mut sample).await;
+        load.send(path, due, &mut sample).await;
     }
     load.events
         .lock()
@@ -229,7 +228,7 @@ impl Load {
         }
     }
 
-    async fn send(&self, path: &str, sample: &mut RequestSample) {
+    async fn send(&self, path: &str, due: i64, sample: &mut RequestSample) {
         let mut request = self.http.get(format!("{}/{path}", self.target));
         if let Some(id) = &sample.trace_id {
             request = request.header("traceparent", format!("00-{id}-00000000000000aa-01"));
@@ -257,6 +256,6 @@ impl Load {
                 });
             }
         }
-        sample.latency_us = (now_us() - sample.due_us).max(0).unsigned_abs();
+        sample.latency_us = (monotonic_us() - due).max(0).unsigned_abs();
     }
 }

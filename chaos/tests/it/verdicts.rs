@@ -49,7 +49,7 @@ const MACHINE: [&str; 4] = [
 /// The verdict and the exit code are these, with everything measured; or the machine was too busy, which is then the only
 /// reason.
 #[track_caller]
-fn assert_verdict(result: &Value, ended: &Ended, verdict: &str, code: i32) {
+pub(crate) fn assert_verdict(result: &Value, ended: &Ended, verdict: &str, code: i32) {
     if result["verdict"] == "inconclusive" {
         assert_only_the_machine_is_to_blame(result);
         assert_eq!(ended.code, Some(4), "{ended:?}");

@@ -130,10 +130,26 @@ impl FaultProxy {
             return;
         }
         for (name, proxy) in self.folder.state().proxies {
-            if let Err(error) = self.create(&name, proxy.listen, proxy.upstream).await {
+            // A chaos run that had to end the server makes them again too, and may have been quicker.
+            if self.is_there(&name, &proxy).await {
+                continue;
+            }
+            if let Err(error) = self.create(&name, proxy.listen, proxy.upstream).await
+                && !self.is_there(&name, &proxy).await
+            {
                 console::note(&error.to_string());
             }
         }
+    }
+
+    /// Whether the server has this proxy, at its addresses.
+    async fn is_there(&self, name: &str, proxy: &Proxy) -> bool {
+        let answer = self
+            .call(Method::GET, &format!("/proxies/{name}"), None)
+            .await;
+        answer.is_ok_and(|(_, seen)| {
+            seen["listen"] == json!(proxy.listen) && seen["upstream"] == json!(proxy.upstream)
+        })
     }
 
     /// Removes the proxies that this stack made: the server goes on without us.
@@ -158,12 +174,7 @@ impl FaultProxy {
         }
         for (name, proxy) in &stale.proxies {
             let path = format!("/proxies/{name}");
-            let Ok((_, answer)) = self.call(Method::GET, &path, None).await else {
-                return;
-            };
-            if answer["listen"] == json!(proxy.listen)
-                && answer["upstream"] == json!(proxy.upstream)
-            {
+            if self.is_there(name, proxy).await {
                 let _ = self.call(Method::DELETE, &path, None).await;
             }
         }

@@ -20,10 +20,10 @@ use crate::wait;
 const INTERVAL: Duration = Duration::from_secs(1);
 /// Attempts to recover one dead run, before only the command to type is left.
 const ATTEMPTS: u32 = 3;
-/// How long a recovery may take: each of its calls has a deadline of its own.
-const RECOVER_DEADLINE: Duration = Duration::from_mins(1);
+/// How long a recovery may take: it has a patience of its own, which is shorter also when it restarts a Toxiproxy.
+const RECOVER_DEADLINE: Duration = Duration::from_mins(2);
 /// How long a run may take to roll back when everything is stopped; and when the person is in a hurry.
-const ROLLBACK_DEADLINE: Duration = Duration::from_mins(1);
+const ROLLBACK_DEADLINE: Duration = Duration::from_mins(2);
 const HURRIED_ROLLBACK_DEADLINE: Duration = Duration::from_secs(15);
 
 /// `chaos.lock`: who runs experiments here.

@@ -44,7 +44,7 @@ pub(crate) fn assert_sound(run: &Run, files: &Path, code: Option<i32>) {
 
 /// It passed with everything measured, or the machine was too busy also in the repetition.
 #[track_caller]
-fn assert_judged(result: &Value) {
+pub(crate) fn assert_judged(result: &Value) {
     let (expectations, findings) = (list(&result["expectations"]), list(&result["findings"]));
     assert_eq!(result["expected"], "pass");
     if result["verdict"] == "pass" {
@@ -104,6 +104,6 @@ fn embedded(page: &str) -> Value {
 }
 
 #[track_caller]
-fn list(value: &Value) -> &Vec<Value> {
+pub(crate) fn list(value: &Value) -> &Vec<Value> {
     value.as_array().unwrap()
 }

@@ -12,6 +12,7 @@ mod interrupts;
 mod judged;
 #[path = "../it/run.rs"]
 mod run;
+mod shipped;
 mod whole;
 
 use std::path::Path;

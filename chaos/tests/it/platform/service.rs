@@ -2,7 +2,7 @@
 //! deadline; the list does not. It remembers what each traced request did and answers Jaeger's query for it.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -177,6 +177,7 @@ async fn trace(State(app): State<App>, Path(id): Path<String>) -> Response {
 pub(crate) struct Wedgeable {
     pub(crate) url: String,
     wedged: Arc<AtomicBool>,
+    waiting: Arc<AtomicUsize>,
     _server: Server,
 }
 
@@ -184,10 +185,14 @@ impl Wedgeable {
     /// Passes everything on to `inner`, until it is wedged.
     pub(crate) async fn before(inner: String) -> Self {
         let (wedged, inner) = (Arc::new(AtomicBool::new(false)), Inner::at(inner));
-        let flag = wedged.clone();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let (flag, count) = (wedged.clone(), waiting.clone());
         let app = Router::new().fallback(move |method: Method, uri: Uri, body: Bytes| {
-            let (flag, inner) = (flag.clone(), inner.clone());
+            let (flag, count, inner) = (flag.clone(), count.clone(), inner.clone());
             async move {
+                if flag.load(Ordering::SeqCst) {
+                    count.fetch_add(1, Ordering::SeqCst);
+                }
                 while flag.load(Ordering::SeqCst) {
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
@@ -198,8 +203,14 @@ impl Wedgeable {
         Self {
             url: format!("http://{}", server.address),
             wedged,
+            waiting,
             _server: server,
         }
+    }
+
+    /// How many calls have met it wedged.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::SeqCst)
     }
 
     /// From now on nothing is answered; or everything is again.

@@ -18,6 +18,7 @@ on_both! {
     a_disabled_proxy_refuses_and_closes_and_an_enabled_one_serves_again,
     a_deleted_proxy_closes_its_connections,
     a_moved_proxy_closes_its_connections_and_serves_at_its_new_address,
+    a_proxy_is_made_anew_at_its_address_whatever_its_connections_hold,
     populate_with_the_same_addresses_keeps_connections,
     there_is_no_half_close,
     a_sender_is_slowed_to_the_pace_of_its_reader,
@@ -65,6 +66,37 @@ async fn a_deleted_proxy_closes_its_connections(subject: Subject) {
     subject.ok("DELETE /proxies/p", "").await;
     client.expect_end().await;
     assert!(refuses(proxy).await);
+}
+
+/// How a fault is rolled back: none of these calls waits for a connection.
+async fn a_proxy_is_made_anew_at_its_address_whatever_its_connections_hold(subject: Subject) {
+    for (kind, attributes) in [
+        ("latency", json!({"latency": 4000})),
+        ("timeout", json!({"timeout": 0})),
+        ("reset_peer", json!({"timeout": 8000})),
+    ] {
+        let (upstream, mut clients) = server().await;
+        let proxy = subject.proxy(upstream).await;
+        subject.toxic(kind, "downstream", attributes).await;
+        let (_unread, mut server) = pair(proxy, &mut clients).await;
+        server.stuff(8 << 20).await;
+        let (mut client, _waiting) = pair(proxy, &mut clients).await;
+        client.send(b"in flight").await;
+
+        let disabled = json!({"enabled": false});
+        subject.ok("POST /proxies/p", disabled).await;
+        subject.ok("DELETE /proxies/p", "").await;
+        let again = json!({"name": "p", "listen": proxy, "upstream": upstream});
+        let made = subject.ok("POST /proxies", again).await;
+        assert_eq!(made["toxics"], json!([]), "{kind}");
+        assert_eq!(made["listen"], json!(proxy), "{kind}");
+        let (mut client, mut server) = pair(proxy, &mut clients).await;
+        client.send(b"ask").await;
+        server.expect(b"ask").await;
+        server.send(b"answer").await;
+        client.expect(b"answer").await;
+        subject.ok("DELETE /proxies/p", "").await;
+    }
 }
 
 async fn a_moved_proxy_closes_its_connections_and_serves_at_its_new_address(subject: Subject) {
