@@ -2,6 +2,7 @@
 
 use std::future::pending;
 
+use observability::guard::Hosts;
 use observability::admin::{self, Check, Readiness};
 use observability::testing::Scrape;
 
@@ -9,7 +10,7 @@ use crate::support::{Answer, Server, registry};
 
 async fn ready(readiness: Readiness) -> Answer {
     let registry = registry();
-    let app = admin::router(registry.clone(), move || {
+    let app = admin::router(registry.clone(), Hosts::default(), move || {
         std::future::ready(readiness.clone())
     });
     Server::start(app, &registry).await.get("/ready").await
@@ -62,7 +63,7 @@ async fn a_process_that_cannot_serve_is_not_ready() {
 #[tokio::test]
 async fn a_readiness_check_that_hangs_is_a_failed_one() {
     let registry = registry();
-    let server = Server::start(admin::router(registry.clone(), pending), &registry).await;
+    let server = Server::start(admin::router(registry.clone(), Hosts::default(), pending), &registry).await;
     assert_eq!(server.get("/ready").await.status(), 503);
     assert_eq!(server.get("/live").await.status(), 200);
 }
@@ -70,7 +71,7 @@ async fn a_readiness_check_that_hangs_is_a_failed_one() {
 #[tokio::test]
 async fn metrics_are_served_as_prometheus_text() {
     let registry = registry();
-    let server = Server::start(admin::router(registry.clone(), pending), &registry).await;
+    let server = Server::start(admin::router(registry.clone(), Hosts::default(), pending), &registry).await;
     let answer = server.get("/metrics").await;
     assert_eq!(
         answer.header("content-type"),
@@ -85,6 +86,6 @@ async fn metrics_are_served_as_prometheus_text() {
 #[tokio::test]
 async fn the_log_level_of_a_process_without_logging_cannot_be_asked() {
     let registry = registry();
-    let server = Server::start(admin::router(registry.clone(), pending), &registry).await;
+    let server = Server::start(admin::router(registry.clone(), Hosts::default(), pending), &registry).await;
     assert_eq!(server.get("/log-level").await.status(), 503);
 }
