@@ -3,8 +3,8 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use observability::metrics::{Counter, Desc, Gauge, Histogram, Registry, SECONDS};
 use observability::guard::Hosts;
+use observability::metrics::{Counter, Desc, Gauge, Histogram, Registry, SECONDS};
 use observability::{admin, server};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;

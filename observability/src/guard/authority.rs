@@ -57,9 +57,8 @@ impl<'a> Authority<'a> {
             Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
                 Some(digits.parse().ok()?)
             }
-            Some(_) => return None,
             None if port.is_empty() => None,
-            None => return None,
+            _ => return None,
         };
         Some(Self { host, port })
     }

@@ -55,15 +55,13 @@ impl HttpBody for AnswerBody {
         if let Some(turn) = &self.turn {
             turn.wanted();
         }
-        Poll::Ready(
-            match ready!(Pin::new(&mut self.body).poll_frame(context)) {
-                Some(Ok(frame)) => Some(Ok(self.handed(frame))),
-                end => {
-                    self.turn = None;
-                    end
-                }
-            },
-        )
+        Poll::Ready(match ready!(Pin::new(&mut self.body).poll_frame(context)) {
+            Some(Ok(frame)) => Some(Ok(self.handed(frame))),
+            end => {
+                self.turn = None;
+                end
+            }
+        })
     }
 
     fn is_end_stream(&self) -> bool {

@@ -17,11 +17,7 @@ const LEAST_TICK: Duration = Duration::from_millis(5);
 
 /// Watches until it is dropped.
 pub(super) async fn watch(connections: Arc<Connections>, limits: Limits) {
-    let shortest = [
-        limits.send_timeout,
-        limits.idle,
-        limits.header_read_timeout,
-    ];
+    let shortest = [limits.send_timeout, limits.idle, limits.header_read_timeout];
     let shortest = shortest.into_iter().min().unwrap_or(TICK);
     let mut ticks = tokio::time::interval((shortest / 8).clamp(LEAST_TICK, TICK));
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

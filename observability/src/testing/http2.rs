@@ -50,6 +50,20 @@ impl Http2 {
 
     /// Sends a request without a body; returns its stream.
     pub async fn request(&mut self, fields: &[(&str, &str)]) -> io::Result<u32> {
+        self.head(fields, END_HEADERS | END_STREAM).await
+    }
+
+    /// Begins a request with a body, of which [`Self::data`] sends parts; returns its stream.
+    pub async fn upload(&mut self, fields: &[(&str, &str)]) -> io::Result<u32> {
+        self.head(fields, END_HEADERS).await
+    }
+
+    /// Sends a part of a request's body.
+    pub async fn data(&mut self, stream: u32, bytes: &[u8]) -> io::Result<()> {
+        self.send(DATA, 0, stream, bytes).await
+    }
+
+    async fn head(&mut self, fields: &[(&str, &str)], flags: u8) -> io::Result<u32> {
         let mut block = Vec::new();
         for (name, value) in fields {
             // A literal that is not indexed, its name and value as they are.
@@ -62,8 +76,7 @@ impl Http2 {
         }
         let id = self.next;
         self.next += 2;
-        self.send(HEADERS, END_HEADERS | END_STREAM, id, &block)
-            .await?;
+        self.send(HEADERS, flags, id, &block).await?;
         Ok(id)
     }
 

@@ -38,7 +38,10 @@ fn app() -> Router {
         .route("/room", get(room))
 }
 
-struct Holding(Vec<u8>, #[expect(dead_code, reason = "held")] observability::server::Held);
+struct Holding(
+    Vec<u8>,
+    #[expect(dead_code, reason = "held")] observability::server::Held,
+);
 
 impl AsRef<[u8]> for Holding {
     fn as_ref(&self) -> &[u8] {
@@ -57,18 +60,18 @@ fn in_use(registry: &Registry) -> Option<f64> {
     scrape(registry).value("chitram_connections_in_use", &[("listener", "api")])
 }
 
-fn closed(registry: &Registry, reason: &str) -> f64 {
+fn closed(registry: &Registry, reason: &str) -> u64 {
     let labels = [("listener", "api"), ("reason", reason)];
     scrape(registry)
         .value("chitram_connections_closed_total", &labels)
-        .expect("a series from the start")
+        .expect("a series from the start") as u64
 }
 
-fn reset(registry: &Registry) -> f64 {
+fn reset(registry: &Registry) -> u64 {
     let labels = [("listener", "api"), ("reason", "stalled")];
     scrape(registry)
         .value("chitram_streams_reset_total", &labels)
-        .expect("a series from the start")
+        .expect("a series from the start") as u64
 }
 
 async fn ask(server: &Server, path: &str) -> TcpStream {
@@ -100,7 +103,7 @@ async fn a_client_that_takes_nothing_of_its_answer_is_cut_off() {
     let server = Server::with_limits(app(), &registry, limits()).await;
     let _client = ask(&server, "/large").await;
     eventually("it was cut off", || {
-        (closed(&registry, "stalled") == 1.0).then_some(())
+        (closed(&registry, "stalled") == 1).then_some(())
     })
     .await;
     all_places_are_free(&registry).await;
@@ -120,7 +123,7 @@ async fn a_client_that_takes_less_than_the_least_rate_is_cut_off() {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     let cut = closed(&registry, "slow") + closed(&registry, "stalled");
-    assert!((cut - 1.0).abs() < f64::EPSILON, "{cut}");
+    assert_eq!(cut, 1);
     all_places_are_free(&registry).await;
 }
 
@@ -166,7 +169,7 @@ async fn an_http2_stream_whose_window_stays_closed_is_reset_and_its_connection_g
             _ => {}
         }
     }
-    assert!((reset(&registry) - 1.0).abs() < f64::EPSILON);
+    assert_eq!(reset(&registry), 1);
     let good = client.request(&fields("/small")).await.unwrap();
     client.grant(good, 1000).await.unwrap();
     loop {
@@ -186,7 +189,7 @@ async fn the_last_piece_of_an_http2_answer_does_not_lie_in_its_connection_for_ev
     client.grant(stream, 1).await.unwrap();
     while client.frame().await.is_ok() {}
     let cut = closed(&registry, "stalled") + reset(&registry);
-    assert!((cut - 1.0).abs() < f64::EPSILON, "{cut}");
+    assert_eq!(cut, 1);
     all_places_are_free(&registry).await;
 }
 
@@ -205,7 +208,7 @@ async fn an_http2_connection_without_a_request_ends_although_it_answers_pings() 
         told |= frame == Frame::GoAway;
     }
     assert!(told, "closed without a word");
-    assert!((closed(&registry, "idle") - 1.0).abs() < f64::EPSILON);
+    assert_eq!(closed(&registry, "idle"), 1);
     all_places_are_free(&registry).await;
 }
 
@@ -236,7 +239,7 @@ async fn at_the_cap_stalled_and_idle_connections_make_room() {
             assert_eq!(server.get("/small").await.status(), 200, "{path}");
         }
         let evicted = closed(&registry, "evicted");
-        assert!((1.0..=3.0).contains(&evicted), "{path}: {evicted}");
+        assert!((1..=3).contains(&evicted), "{path}: {evicted}");
     }
 }
 
@@ -252,7 +255,7 @@ async fn memory_is_made_free_by_a_client_that_does_not_take_the_answer_it_is_hel
         assert!(began.elapsed() < DEADLINE, "nobody made room");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    assert!((closed(&registry, "evicted") - 1.0).abs() < f64::EPSILON);
+    assert_eq!(closed(&registry, "evicted"), 1);
     eventually("the holder is gone and the other is not", || {
         (in_use(&registry) == Some(1.0)).then_some(())
     })

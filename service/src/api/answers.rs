@@ -77,13 +77,11 @@ impl Answers {
                 }
             }
         };
-        match timeout(LONGEST_WAIT, waiting).await {
-            Ok(Ok(permit)) => Ok(permit),
-            _ => {
-                self.shed.inc();
-                Err(Problem::Overloaded)
-            }
+        if let Ok(Ok(permit)) = timeout(LONGEST_WAIT, waiting).await {
+            return Ok(permit);
         }
+        self.shed.inc();
+        Err(Problem::Overloaded)
     }
 }
 
@@ -135,9 +133,7 @@ mod tests {
     async fn room_goes_with_the_bytes_and_what_they_do_not_need_comes_back() {
         let registry = Registry::new(&service());
         let answers = Answers::new(10 * UNIT, &registry);
-        let in_use = || {
-            Scrape::parse(&registry.render()).value("chitram_answer_bytes_in_use", &[])
-        };
+        let in_use = || Scrape::parse(&registry.render()).value("chitram_answer_bytes_in_use", &[]);
         let largest = answers.room(1 << 40).await.expect("all of it");
         assert_eq!(in_use(), Some(10_240.0));
         assert!(matches!(answers.room(1).await, Err(Problem::Overloaded)));

@@ -81,9 +81,8 @@ async fn raw(body: Body, spool: &Spool, breach: &Breach) -> Result<Spooled, Prob
     let mut spooling = spool.begin().await?;
     let mut chunks = body.into_data_stream();
     while let Some(chunk) = chunks.next().await {
-        let chunk = chunk.map_err(|error| {
-            breach.or(Problem::BadBody(format!("the body broke off: {error}")))
-        })?;
+        let chunk = chunk
+            .map_err(|error| breach.or(Problem::BadBody(format!("the body broke off: {error}"))))?;
         if let Err(error) = spooling.write(&chunk).await {
             discard(Body::from_stream(chunks)).await;
             return Err(error.into());

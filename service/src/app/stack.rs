@@ -5,9 +5,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use observability::{Registry, guard};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use super::layers::{
-    Deadline, InFlight, deadline, in_flight, panicked, refused, security_headers,
-};
+use super::layers::{Deadline, InFlight, deadline, in_flight, panicked, refused, security_headers};
 use crate::api::{self, Routes, problem};
 use crate::config::Config;
 

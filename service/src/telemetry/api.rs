@@ -180,8 +180,6 @@ pub fn answers(registry: &Registry, budget: u64) -> (Gauge, Counter) {
 /// Requests of a class, `requests` or `uploads`, that are worked on now.
 pub fn in_flight(registry: &Registry, class: &'static str, limit: usize) -> Gauge {
     let labels = [("class", class)];
-    registry
-        .gauge(&IN_FLIGHT_LIMIT, &labels)
-        .set(limit as f64);
+    registry.gauge(&IN_FLIGHT_LIMIT, &labels).set(limit as f64);
     registry.gauge(&IN_FLIGHT_IN_USE, &labels)
 }

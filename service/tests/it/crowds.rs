@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use observability::testing::http2::{Frame, Http2};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
@@ -169,7 +170,10 @@ async fn a_client_that_reads_nothing_loses_its_answer_and_the_store_s_socket_wit
         clients.push(client(&service, &get(&content)).await);
     }
     until("all bodies are under way", async || store.bodies() == 5).await;
-    until("the store's bodies are let go", async || store.bodies() == 0).await;
+    until("the store's bodies are let go", async || {
+        store.bodies() == 0
+    })
+    .await;
     let labels = [("listener", "api"), ("reason", "stalled")];
     until("all are counted", async || {
         service
@@ -235,18 +239,75 @@ async fn every_kind_of_upload_has_the_least_rate() {
     let field = "--b\r\ncontent-disposition: form-data; name=\"a\"\r\n\r\nx";
     let file = "--b\r\ncontent-disposition: form-data; name=\"file\"\r\n\r\nx";
     for (head, body) in [
-        ("content-type: image/png\r\ncontent-length: 1000\r\n", "x".to_owned()),
-        ("content-type: image/png\r\ntransfer-encoding: chunked\r\n", "1\r\nx\r\n".to_owned()),
-        (&format!("{multipart}content-length: 1000\r\n"), "-".to_owned()),
-        (&format!("{multipart}content-length: 1000\r\n"), field.to_owned()),
-        (&format!("{multipart}content-length: 1000\r\n"), file.to_owned()),
-        (&format!("{multipart}transfer-encoding: chunked\r\n"), format!("{:x}\r\n{file}\r\n", file.len())),
+        (
+            "content-type: image/png\r\ncontent-length: 1000\r\n",
+            "x".to_owned(),
+        ),
+        (
+            "content-type: image/png\r\ntransfer-encoding: chunked\r\n",
+            "1\r\nx\r\n".to_owned(),
+        ),
+        (
+            &format!("{multipart}content-length: 1000\r\n"),
+            "-".to_owned(),
+        ),
+        (
+            &format!("{multipart}content-length: 1000\r\n"),
+            field.to_owned(),
+        ),
+        (
+            &format!("{multipart}content-length: 1000\r\n"),
+            file.to_owned(),
+        ),
+        (
+            &format!("{multipart}transfer-encoding: chunked\r\n"),
+            format!("{:x}\r\n{file}\r\n", file.len()),
+        ),
     ] {
         let request = format!("POST /v1/images HTTP/1.1\r\nhost: localhost\r\n{head}\r\n{body}");
         let ended = answer_of(client(&service, request.as_bytes()).await).await;
         assert!(ended.starts_with("HTTP/1.1 408"), "{head}: {ended}");
-        assert!(ended.contains("urn:chitram:problem:body-slow"), "{head}: {ended}");
+        assert!(
+            ended.contains("urn:chitram:problem:body-slow"),
+            "{head}: {ended}"
+        );
     }
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn an_upload_of_http2_has_the_least_rate_and_its_connection_goes_on() {
+    let service = Service::start(&[("CHITRAM_UPLOAD_GRACE", "500ms")]).await;
+    let mut client = Http2::connect(service.address, 65_535)
+        .await
+        .expect("a connection");
+    let fields = [
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":path", "/v1/images"),
+        (":authority", "localhost"),
+        ("content-type", "image/png"),
+    ];
+    let upload = client.upload(&fields).await.expect("sent");
+    client.data(upload, b"x").await.expect("sent");
+    let status = async |client: &mut Http2, stream| loop {
+        match client.frame().await.expect("an answer") {
+            Frame::Head(of, status) if of == stream => break status,
+            Frame::GoAway => panic!("the connection ended"),
+            _ => {}
+        }
+    };
+    let ended = tokio::time::timeout(READ, status(&mut client, upload)).await;
+    assert_eq!(ended, Ok(Some(408)));
+    let read = [
+        (":method", "GET"),
+        (":scheme", "http"),
+        (":path", "/v1/images"),
+        (":authority", "localhost"),
+    ];
+    let read = client.request(&read).await.expect("sent");
+    let answered = tokio::time::timeout(READ, status(&mut client, read)).await;
+    assert_eq!(answered, Ok(Some(200)));
     service.stop().await;
 }
 

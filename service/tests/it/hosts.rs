@@ -52,7 +52,12 @@ async fn requests_of_http1_have_to_name_a_host_of_ours_once() {
             ("1.1", path, "", 400),
             ("1.1", path, "host:\r\n", 400),
             ("1.1", path, "host: localhost\r\nhost: localhost\r\n", 400),
-            ("1.1", path, "host: localhost\r\nhost: evil.example\r\n", 400),
+            (
+                "1.1",
+                path,
+                "host: localhost\r\nhost: evil.example\r\n",
+                400,
+            ),
             ("1.0", path, "host: localhost\r\nhost: localhost\r\n", 400),
             ("1.1", path, "host: local host\r\n", 400),
             ("1.1", path, "host: user@localhost\r\n", 400),
@@ -89,8 +94,7 @@ async fn requests_of_http1_have_to_name_a_host_of_ours_once() {
             ("1.0", &absolute, "", 421),
         ];
         for (version, target, host, expected) in cases {
-            let request =
-                format!("GET {target} HTTP/{version}\r\n{host}connection: close\r\n\r\n");
+            let request = format!("GET {target} HTTP/{version}\r\n{host}connection: close\r\n\r\n");
             let answer = ask(address, &request).await;
             assert_eq!(status(&answer), expected, "{request}{answer}");
         }
@@ -108,7 +112,10 @@ async fn requests_of_http2_have_to_name_a_host_of_ours_once() {
             (&[("host", "127.0.0.1:80")], 200),
             (&[(":authority", "evil.example")], 421),
             (&[("host", "evil.example")], 421),
-            (&[(":authority", "localhost"), ("host", "evil.example")], 400),
+            (
+                &[(":authority", "localhost"), ("host", "evil.example")],
+                400,
+            ),
             (&[(":authority", "localhost"), ("host", "localhost:1")], 400),
             (
                 &[
@@ -148,7 +155,10 @@ async fn pages_of_other_sites_change_nothing() {
             ("sec-fetch-site: same-site\r\n", 403),
             ("sec-fetch-site: anything\r\n", 403),
             ("sec-fetch-site: none\r\nsec-fetch-site: none\r\n", 403),
-            ("sec-fetch-site: cross-site\r\norigin: http://localhost\r\n", 403),
+            (
+                "sec-fetch-site: cross-site\r\norigin: http://localhost\r\n",
+                403,
+            ),
             ("origin: null\r\n", 403),
             ("origin: http://evil.example\r\n", 403),
             ("origin: http://localhost\r\n", 403),
@@ -199,8 +209,15 @@ async fn refusals_are_problems_and_counted_as_any_answer() {
     );
     let cross = "POST /v1/images HTTP/1.1\r\nhost: localhost\r\norigin: null\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
     let answer = ask(service.address, cross).await;
-    assert!(answer.contains("urn:chitram:problem:cross-site"), "{answer}");
-    let answer = ask(service.admin_address(), "GET /metrics HTTP/1.1\r\nconnection: close\r\n\r\n").await;
+    assert!(
+        answer.contains("urn:chitram:problem:cross-site"),
+        "{answer}"
+    );
+    let answer = ask(
+        service.admin_address(),
+        "GET /metrics HTTP/1.1\r\nconnection: close\r\n\r\n",
+    )
+    .await;
     assert!(answer.contains("must name its host once"), "{answer}");
 
     for (method, route, status) in [
@@ -231,10 +248,20 @@ async fn refusals_are_problems_and_counted_as_any_answer() {
 #[test]
 fn a_host_setting_that_is_no_host_is_refused_at_the_start() {
     use service::config::{Config, Sources};
-    for text in ["a b", "images.example:80", "http://images.example", "*", "a,,b", "["] {
+    for text in [
+        "a b",
+        "images.example:80",
+        "http://images.example",
+        "*",
+        "a,,b",
+        "[",
+    ] {
         let setting = ("CHITRAM_HOSTS".to_owned(), text.to_owned());
         let refused = Config::load(&mut Sources::new([setting])).map(|_| ());
         let said = refused.expect_err(text).to_string();
-        assert!(said.contains("CHITRAM_HOSTS") && said.contains("without port"), "{said}");
+        assert!(
+            said.contains("CHITRAM_HOSTS") && said.contains("without port"),
+            "{said}"
+        );
     }
 }

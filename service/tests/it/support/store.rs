@@ -147,12 +147,7 @@ async fn answer(
     }
 }
 
-fn serve(
-    object: &Bytes,
-    headers: &HeaderMap,
-    behaviour: Behaviour,
-    guard: Arc<()>,
-) -> Response {
+fn serve(object: &Bytes, headers: &HeaderMap, behaviour: Behaviour, guard: Arc<()>) -> Response {
     let size = object.len();
     let (status, range) = match headers
         .get("range")
