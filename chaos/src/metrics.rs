@@ -5,6 +5,7 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
+use observability::guard::Hosts;
 use observability::metrics::{Desc, Gauge};
 use observability::{Registry, Service, admin, server};
 use tokio::net::TcpListener;
@@ -36,7 +37,7 @@ impl Metrics {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let target = register(dir, &listener.local_addr()?.to_string())?;
         let shutdown = CancellationToken::new();
-        let app = admin::router(registry.clone(), || async {
+        let app = admin::router(registry.clone(), Hosts::default(), || async {
             admin::Readiness {
                 ready: true,
                 degraded: false,

@@ -1,18 +1,26 @@
 //! The admin listener's routes. On a listener of its own, so that overload of the API cannot hide its health.
+//!
+//! Requests are not measured here, or each scrape would change what it reads; those that the guard refuses are counted and
+//! logged.
 
 use std::time::Duration;
 
 use ::http::{StatusCode, header};
 use axum::Router;
+use axum::extract::{FromRequest as _, Request};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
 use serde_json::{Value, json};
+use tracing::info;
 
+use crate::guard::{self, Hosts, Refusal};
 use crate::logs;
 use crate::metrics::Registry;
 
 /// A readiness check that takes longer is a failed one.
 const READINESS_DEADLINE: Duration = Duration::from_secs(2);
+/// A body that takes longer to arrive is not waited for.
+const BODY_DEADLINE: Duration = Duration::from_secs(5);
 /// Content type of Prometheus' text format.
 const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -39,12 +47,14 @@ pub struct Check {
 /// `GET /live`, `GET /ready`, `GET /metrics`, `GET` and `PUT /log-level`.
 ///
 /// `/ready` answers 200 (`ready` or `degraded`) or 503; `readiness` is asked each time, for 2 s at most, so it should
-/// answer from what is known already. `PUT /log-level` takes a filter as text, written like `RUST_LOG`.
-pub fn router<F, Fut>(registry: Registry, readiness: F) -> Router
+/// answer from what is known already. `PUT /log-level` takes a filter as text, written like `RUST_LOG`. All of it is for
+/// requests that name one of `hosts` only.
+pub fn router<F, Fut>(registry: Registry, hosts: Hosts, readiness: F) -> Router
 where
     F: Fn() -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output = Readiness> + Send,
 {
+    let guard = guard::layer(hosts, "admin", &registry, refused);
     Router::new()
         .route("/live", get(async || Json(json!({ "status": "live" }))))
         .route(
@@ -62,6 +72,16 @@ where
             get(async move || ([(header::CONTENT_TYPE, PROMETHEUS_TEXT)], registry.render())),
         )
         .route("/log-level", get(log_level).put(set_log_level))
+        .layer(guard)
+}
+
+fn refused(refusal: Refusal) -> Response {
+    info!(
+        listener = "admin",
+        reason = refusal.name(),
+        "request refused"
+    );
+    (refusal.status(), format!("{refusal}\n")).into_response()
 }
 
 fn ready(readiness: Option<Readiness>) -> Response {
@@ -92,7 +112,13 @@ async fn log_level() -> Response {
     }
 }
 
-async fn set_log_level(filter: String) -> Response {
+async fn set_log_level(request: Request) -> Response {
+    let body = String::from_request(request, &());
+    let filter = match tokio::time::timeout(BODY_DEADLINE, body).await {
+        Ok(Ok(filter)) => filter,
+        Ok(Err(rejection)) => return rejection.into_response(),
+        Err(_) => return StatusCode::REQUEST_TIMEOUT.into_response(),
+    };
     match logs::set_filter(filter.trim()) {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
         Err(logs::SetFilterError::NotInitialised) => not_initialised(),

@@ -6,10 +6,12 @@
 
 pub mod admin;
 pub mod client;
+pub mod guard;
 pub mod http;
 mod logs;
 pub mod metrics;
 mod panics;
+mod pieces;
 pub mod propagation;
 pub mod scope;
 pub mod server;

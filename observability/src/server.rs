@@ -1,27 +1,39 @@
 //! The accept loop of every listener: hyper's HTTP/1 and HTTP/2 server with the bounds that `axum::serve` cannot set.
 //!
-//! A connection over the cap is not accepted: it waits in the kernel's backlog until another one ends.
+//! At the cap a connection whose client takes nothing, or asks nothing, makes room for the next one; where there is none
+//! such, the next one waits in the kernel's backlog until another ends. See docs/adr/0019.
+
+mod answer;
+mod closed;
+mod connection;
+mod socket;
+mod watch;
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::ConnectInfo;
 use axum::extract::Request;
 use hyper::body::Incoming;
+use hyper::rt::Executor;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 use tracing::{debug, info, warn};
 
+use self::answer::AnswerBody;
+use self::closed::{ClosedMetrics, Reason};
+use self::connection::{CURRENT, Connections, Current, Entered, State, Stream};
+pub use self::connection::{Connection, Held};
+use self::socket::Socket;
 use crate::metrics::{Desc, Gauge, Registry};
 
 const CONNECTIONS_LIMIT: Desc = Desc::gauge(
@@ -44,6 +56,10 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 const HEADER_BYTES: u32 = 16 * 1024;
 /// An HTTP/1 connection's buffer, and with it the largest header.
 const BUFFER_BYTES: usize = 64 * 1024;
+/// How long a connection that waits for a place waits until somebody is looked for again who has to make room.
+const EVICTION_PAUSE: Duration = Duration::from_millis(50);
+/// Time that an idle connection's client gets to take the news that it is closed.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Bounds of one listener.
 #[derive(Debug, Clone)]
@@ -54,6 +70,13 @@ pub struct Limits {
     pub connections: usize,
     /// Time from the connection, or from the end of the request before, to the end of a request's header.
     pub header_read_timeout: Duration,
+    /// Time without a request after which a connection is closed; for HTTP/1 the header's time comes first.
+    pub idle: Duration,
+    /// The period over which a client must take its answer at [`Self::send_rate`]; one that takes nothing for as long is
+    /// cut off too.
+    pub send_timeout: Duration,
+    /// The least rate in bytes a second.
+    pub send_rate: u64,
     /// HTTP/2 requests under way at once on one connection.
     pub h2_streams: u32,
     /// Time given to requests under way when the server stops.
@@ -61,12 +84,16 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// 1,024 connections, 10 s for a header, 128 streams, 10 s to drain.
+    /// 1,024 connections, 10 s for a header, 60 s idle, at least 1 KiB/s over each 30 s of an answer, 128 streams, 10 s to
+    /// drain.
     pub fn new(listener: &'static str) -> Self {
         Self {
             listener,
             connections: 1024,
             header_read_timeout: Duration::from_secs(10),
+            idle: Duration::from_mins(1),
+            send_timeout: Duration::from_secs(30),
+            send_rate: 1024,
             h2_streams: 128,
             drain: Duration::from_secs(10),
         }
@@ -91,54 +118,65 @@ pub async fn serve(
     registry
         .gauge(&CONNECTIONS_LIMIT, &labels)
         .set(limits.connections as f64);
+    let closed = ClosedMetrics::new(registry, limits.listener);
     let server = Server {
         app,
-        builder: builder(&limits),
         in_use: registry.gauge(&CONNECTIONS_IN_USE, &labels),
         free: Arc::new(Semaphore::new(limits.connections)),
-        connections: TaskTracker::new(),
+        connections: Arc::new(Connections::new(closed)),
+        tasks: TaskTracker::new(),
         stop: shutdown.child_token(),
         abort: CancellationToken::new(),
-        header_read_timeout: limits.header_read_timeout,
+        limits,
     };
+    let limits = &server.limits;
     info!(listener = limits.listener, server.address = %address.ip(), server.port = address.port(), "listening");
-    server.accept(&listener).await;
-    drop(listener);
-    server.drain(limits.listener, limits.drain).await;
+    let watching = watch::watch(Arc::clone(&server.connections), limits.clone());
+    let serving = async {
+        server.accept(&listener).await;
+        drop(listener);
+        server.drain(limits.listener, limits.drain).await;
+    };
+    tokio::select! {
+        () = serving => {}
+        () = watching => {}
+    }
     Ok(())
 }
 
 struct Server {
     app: Router,
-    builder: auto::Builder<TokioExecutor>,
+    limits: Limits,
     in_use: Gauge,
     free: Arc<Semaphore>,
-    connections: TaskTracker,
+    connections: Arc<Connections>,
+    tasks: TaskTracker,
     /// No new requests.
     stop: CancellationToken,
     /// No requests at all: the drain's deadline is over.
     abort: CancellationToken,
-    header_read_timeout: Duration,
 }
 
 impl Server {
     async fn accept(&self, listener: &TcpListener) {
         loop {
             let next = async {
-                let permit = self.free.clone().acquire_owned().await;
-                (permit, accept(listener).await)
+                match listener.accept().await {
+                    Ok((stream, peer)) => Ok((stream, peer, self.place().await)),
+                    Err(error) => Err(error),
+                }
             };
-            let (permit, accepted) = tokio::select! {
+            let accepted = tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return,
                 next = next => next,
             };
             match accepted {
-                Ok((stream, peer)) => {
+                Ok((stream, peer, place)) => {
                     let connection = self.connection(stream, peer);
-                    self.connections.spawn(async move {
+                    self.tasks.spawn(async move {
                         connection.await;
-                        drop(permit);
+                        drop(place);
                     });
                 }
                 Err(error) => {
@@ -149,61 +187,46 @@ impl Server {
         }
     }
 
-    /// One connection, from its acceptance to its end.
-    fn connection(&self, stream: TcpStream, peer: SocketAddr) -> impl Future<Output = ()> + use<> {
-        let (stop, abort, deadline) = (
-            self.stop.clone(),
-            self.abort.clone(),
-            self.header_read_timeout,
-        );
-        let (app, builder, in_use) = (self.app.clone(), self.builder.clone(), self.in_use.guard());
-        async move {
-            let _in_use = in_use;
-            let asked = Arc::new(AtomicBool::new(false));
-            let service = service_fn({
-                let asked = asked.clone();
-                move |mut request: hyper::Request<Incoming>| {
-                    asked.store(true, Ordering::Relaxed);
-                    request.extensions_mut().insert(ConnectInfo(peer));
-                    app.clone()
-                        .oneshot(request.map(axum::body::Body::new) as Request)
-                }
-            });
-            let connection = builder.serve_connection(TokioIo::new(stream), service);
-            let mut connection = std::pin::pin!(connection);
-            // hyper times an HTTP/1 header, but not the bytes by which it tells HTTP/1 from HTTP/2, nor a client that
-            // sends an HTTP/2 preface and then nothing.
-            let mut silent = std::pin::pin!(tokio::time::sleep(deadline));
-            let mut watching = true;
-            let mut stopping = false;
-            loop {
-                tokio::select! {
-                    result = connection.as_mut() => {
-                        if let Err(error) = result {
-                            debug!(error.message = %error, "connection ended early");
-                        }
-                        return;
-                    }
-                    () = abort.cancelled() => return,
-                    () = silent.as_mut(), if watching => {
-                        if !asked.load(Ordering::Relaxed) {
-                            debug!("connection closed: no request in time");
-                            return;
-                        }
-                        watching = false;
-                    }
-                    () = stop.cancelled(), if !stopping => {
-                        stopping = true;
-                        connection.as_mut().graceful_shutdown();
-                    }
-                }
+    /// A place for one more connection. At the cap it is taken from whoever makes no use of it; `None` never comes: the
+    /// semaphore is not closed.
+    async fn place(&self) -> Option<OwnedSemaphorePermit> {
+        loop {
+            if let Ok(place) = self.free.clone().try_acquire_owned() {
+                return Some(place);
+            }
+            self.connections.evict();
+            let free = self.free.clone().acquire_owned();
+            if let Ok(place) = tokio::time::timeout(EVICTION_PAUSE, free).await {
+                return place.ok();
             }
         }
     }
 
+    /// One connection, from its acceptance to its end.
+    fn connection(&self, stream: TcpStream, peer: SocketAddr) -> impl Future<Output = ()> + use<> {
+        let entered = self.connections.enter();
+        let current = Current {
+            state: Arc::clone(&entered.state),
+            stream: None,
+        };
+        let served = Served {
+            app: self.app.clone(),
+            builder: builder(&self.limits, Streams(Arc::clone(&entered.state))),
+            stop: self.stop.clone(),
+            abort: self.abort.clone(),
+            entered,
+            peer,
+        };
+        let in_use = self.in_use.guard();
+        async move {
+            CURRENT.scope(current, served.run(stream)).await;
+            drop(in_use);
+        }
+    }
+
     async fn drain(&self, listener: &'static str, deadline: Duration) {
-        self.connections.close();
-        if tokio::time::timeout(deadline, self.connections.wait())
+        self.tasks.close();
+        if tokio::time::timeout(deadline, self.tasks.wait())
             .await
             .is_ok()
         {
@@ -212,24 +235,121 @@ impl Server {
         }
         warn!(
             listener,
-            connections = self.connections.len(),
+            connections = self.tasks.len(),
             "drain deadline over, closing connections"
         );
         self.abort.cancel();
-        self.connections.wait().await;
+        self.tasks.wait().await;
     }
 }
 
-async fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
-    let (stream, peer) = listener.accept().await?;
-    // Otherwise an answer's last segment waits some 40 ms for the peer's delayed acknowledgement. It fails only for a
-    // connection that is gone already, which its first read will say.
-    let _ = stream.set_nodelay(true);
-    Ok((stream, peer))
+/// What one connection's task needs.
+struct Served {
+    app: Router,
+    builder: auto::Builder<Streams>,
+    stop: CancellationToken,
+    abort: CancellationToken,
+    entered: Entered,
+    peer: SocketAddr,
 }
 
-fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
+impl Served {
+    async fn run(self, stream: TcpStream) {
+        let Self {
+            app,
+            builder,
+            stop,
+            abort,
+            entered,
+            peer,
+        } = self;
+        let state = &entered.state;
+        let service = service_fn(|mut request: hyper::Request<Incoming>| {
+            request.extensions_mut().insert(ConnectInfo(peer));
+            answer(app.clone(), state.begin(), request)
+        });
+        let socket = TokioIo::new(Socket::new(stream, Arc::clone(state)));
+        let mut connection = std::pin::pin!(builder.serve_connection(socket, service));
+        let mut stopping = false;
+        loop {
+            tokio::select! {
+                result = connection.as_mut() => {
+                    if let Err(error) = result {
+                        ended_early(state, &*error);
+                    }
+                    return;
+                }
+                () = abort.cancelled() => return,
+                () = state.told.notified() => {
+                    debug!(reason = ?state.closing(), "connection closed");
+                    if state.closing() == Some(Reason::Idle) {
+                        connection.as_mut().graceful_shutdown();
+                        let _ = tokio::time::timeout(GOODBYE, connection).await;
+                    }
+                    return;
+                }
+                () = stop.cancelled(), if !stopping => {
+                    stopping = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+            }
+        }
+    }
+}
+
+/// Passes a request to the app; its turn lasts until the last byte of the answer.
+async fn answer(
+    app: Router,
+    mut turn: connection::Turn,
+    request: hyper::Request<Incoming>,
+) -> Result<axum::http::Response<AnswerBody>, std::convert::Infallible> {
+    // HTTP/1 is served by the connection's own task, HTTP/2 by one for each stream.
+    turn.stream = CURRENT
+        .try_with(|current| current.stream.clone())
+        .ok()
+        .flatten();
+    let request: Request = request.map(axum::body::Body::new);
+    let response = app.oneshot(request).await?;
+    Ok(response.map(|body| AnswerBody::new(body, turn)))
+}
+
+fn ended_early(state: &State, error: &(dyn std::error::Error + Send + Sync + 'static)) {
+    debug!(error.message = %error, "connection ended early");
+    let late = error
+        .downcast_ref::<hyper::Error>()
+        .is_some_and(hyper::Error::is_timeout);
+    if late {
+        state.close(if state.has_asked() {
+            Reason::Idle
+        } else {
+            Reason::NoRequest
+        });
+    }
+}
+
+/// Runs each HTTP/2 stream as a task of its own, which the watcher can end without its connection.
+#[derive(Clone)]
+struct Streams(Arc<State>);
+
+impl<F> Executor<F> for Streams
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    fn execute(&self, future: F) {
+        let stream = Arc::new(Stream::new());
+        let current = Current {
+            state: Arc::clone(&self.0),
+            stream: Some(Arc::clone(&stream)),
+        };
+        // Before it runs: its end takes it out again.
+        self.0.add_stream(Arc::clone(&stream));
+        let task = tokio::spawn(CURRENT.scope(current, future));
+        let _ = stream.task.set(task.abort_handle());
+    }
+}
+
+fn builder(limits: &Limits, streams: Streams) -> auto::Builder<Streams> {
+    let mut builder = auto::Builder::new(streams);
     builder
         .http1()
         .timer(TokioTimer::new())
@@ -243,20 +363,4 @@ fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_TIMEOUT);
     builder
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "in tests a panic is the answer")]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn an_accepted_socket_sends_without_delay() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let _client = TcpStream::connect(listener.local_addr().unwrap())
-            .await
-            .unwrap();
-        let (stream, _) = accept(&listener).await.unwrap();
-        assert!(stream.nodelay().unwrap());
-    }
 }

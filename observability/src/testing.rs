@@ -1,6 +1,7 @@
 //! For tests of this and other crates: read what telemetry says, as its readers would.
 
 mod capture;
+pub mod http2;
 mod scrape;
 
 use serde_json::Value;

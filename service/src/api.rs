@@ -3,22 +3,25 @@
 //! Handlers check what they are given, ask catalog, store and CPU pool, and say the result in HTTP. They hold no state
 //! of their own and retry nothing.
 
+mod answers;
 mod body;
 mod conditional;
 mod images;
 mod jobs;
 mod originals;
+mod pace;
 mod parameters;
 pub mod problem;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::http::Uri;
 use observability::http::RouteSpec;
 
+pub use self::answers::Answers;
 pub use self::originals::Originals;
+pub use self::pace::Pace;
 use self::problem::Problem;
 use crate::catalog::Catalog;
 use crate::renders::Renderer;
@@ -42,8 +45,10 @@ pub struct Parts {
     pub spool: Spool,
     /// Room for whole originals in memory.
     pub originals: Originals,
-    /// The longest pause of an upload's body.
-    pub upload_idle: Duration,
+    /// Room for renders on their way out.
+    pub answers: Answers,
+    /// How fast an upload's body must arrive.
+    pub upload_pace: Pace,
     /// The largest upload in bytes.
     pub upload_bytes: u64,
     /// What the API counts itself.

@@ -18,9 +18,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use self::readiness::Dependencies;
-use crate::api::{self, Originals, Parts};
+use crate::api::{self, Answers, Originals, Pace, Parts};
 use crate::catalog::{self, Catalog, CatalogError};
-use crate::config::Config;
+use crate::config::{Config, HttpConfig};
 use crate::jobs::Worker;
 use crate::renders::Renderer;
 use crate::spool::Spool;
@@ -65,7 +65,7 @@ pub struct App {
     dependencies: Dependencies,
     api: Option<Router>,
     worker: Option<Worker>,
-    drain: Duration,
+    http: HttpConfig,
 }
 
 /// The bound listeners of a service.
@@ -135,7 +135,7 @@ impl App {
             dependencies,
             api,
             worker,
-            drain: config.http.drain,
+            http: config.http.clone(),
         })
     }
 
@@ -147,33 +147,30 @@ impl App {
             dependencies,
             api,
             worker,
-            drain,
+            http,
         } = self;
         let (worker_stop, admin_stop) = (CancellationToken::new(), CancellationToken::new());
 
         let asked = dependencies.clone();
-        let admin = admin::router(registry.clone(), move || {
+        let admin = admin::router(registry.clone(), http.hosts.clone(), move || {
             let asked = asked.clone();
             async move { asked.readiness().await }
         });
-        let limits = Limits {
+        let admin_limits = Limits {
             drain: Duration::from_secs(1),
-            ..Limits::new("admin")
+            ..limits("admin", &http)
         };
         let admin = serve(
             listeners.admin,
             admin,
-            limits,
+            admin_limits,
             &registry,
             &shutdown,
             &admin_stop,
         );
         let worker = worker.map(|worker| tokio::spawn(worker.run(worker_stop.clone())));
         let api = api.zip(listeners.api).map(|(router, listener)| {
-            let limits = Limits {
-                drain,
-                ..Limits::new("api")
-            };
+            let limits = limits("api", &http);
             serve(listener, router, limits, &registry, &shutdown, &shutdown)
         });
 
@@ -186,6 +183,16 @@ impl App {
         }
         admin_stop.cancel();
         ended(Some(admin)).await.and(api)
+    }
+}
+
+/// The bounds of a listener.
+fn limits(listener: &'static str, http: &HttpConfig) -> Limits {
+    Limits {
+        drain: http.drain,
+        send_timeout: http.send_timeout,
+        send_rate: http.send_rate,
+        ..Limits::new(listener)
     }
 }
 
@@ -206,7 +213,8 @@ fn api(
         renderer: renderer.clone(),
         spool,
         originals: Originals::new(config.http.original_bytes, registry),
-        upload_idle: config.uploads.idle_timeout,
+        answers: Answers::new(config.http.answer_bytes, registry),
+        upload_pace: Pace::new(&config.uploads),
         upload_bytes: config.uploads.max_bytes,
         metrics: ApiMetrics::new(registry),
     };

@@ -11,6 +11,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use observability::guard::Hosts;
+
 pub use self::source::{ConfigError, Origin, Resolved, Sources};
 pub use self::store::{S3Config, StoreConfig, StoreLocation};
 use self::value::{bytes, duration, on_off, ratio, read, whole};
@@ -44,8 +46,19 @@ pub struct HttpConfig {
     pub listen: SocketAddr,
     /// `CHITRAM_REQUEST_DEADLINE`: time until the head of an answer must be ready, default 30 s.
     pub deadline: Duration,
-    /// `CHITRAM_REQUEST_CONCURRENCY`: requests that are worked on at the same time, default 512.
+    /// `CHITRAM_REQUEST_CONCURRENCY`: requests other than uploads that are worked on at the same time, default
+    /// 512.
     pub concurrency: usize,
+    /// `CHITRAM_HOSTS`: hosts that requests may name besides `localhost`, `127.0.0.0/8` and `[::1]`, separated by commas and
+    /// without ports, on both listeners; default none. What a container or a proxy calls the service belongs here.
+    pub hosts: Hosts,
+    /// `CHITRAM_SEND_TIMEOUT`: the period over which a client must take its answer at the least rate, default 30 s; one that
+    /// takes nothing for as long is cut off too.
+    pub send_timeout: Duration,
+    /// `CHITRAM_SEND_RATE`: the least rate in bytes a second, default 1 KiB.
+    pub send_rate: u64,
+    /// `CHITRAM_ANSWER_BYTES`: memory that renders may take together until their clients have taken them, default 256 MiB.
+    pub answer_bytes: u64,
     /// `CHITRAM_ORIGINAL_BYTES`: memory that requests may take together for whole originals, default 256 MiB.
     pub original_bytes: u64,
     /// `CHITRAM_DRAIN`: time that requests under way get at shutdown, default 10 s.
@@ -79,6 +92,12 @@ pub struct UploadConfig {
     pub max_bytes: u64,
     /// `CHITRAM_UPLOAD_DEADLINE`: time until the answer, default 120 s.
     pub deadline: Duration,
+    /// `CHITRAM_UPLOAD_CONCURRENCY`: uploads that are taken at the same time, default 128.
+    pub concurrency: usize,
+    /// `CHITRAM_UPLOAD_RATE`: the least rate of a body in bytes a second on average, default 1 KiB.
+    pub rate: u64,
+    /// `CHITRAM_UPLOAD_GRACE`: time until the least rate counts, default 10 s.
+    pub grace: Duration,
     /// `CHITRAM_UPLOAD_IDLE_TIMEOUT`: the longest pause of a body, default 10 s.
     pub idle_timeout: Duration,
 }
@@ -125,6 +144,12 @@ impl Config {
                 deadline: sources.get("http.deadline", "30s", duration)?,
                 concurrency: sources.get("http.concurrency", "512", whole)?,
                 original_bytes: sources.get("http.original_bytes", "256MiB", bytes)?,
+                hosts: sources
+                    .get_optional("http.hosts", read)?
+                    .unwrap_or_default(),
+                send_timeout: sources.get("http.send_timeout", "30s", duration)?,
+                send_rate: sources.get("http.send_rate", "1KiB", bytes)?,
+                answer_bytes: sources.get("http.answer_bytes", "256MiB", bytes)?,
                 drain: sources.get("http.drain", "10s", duration)?,
             },
             admin: AdminConfig {
@@ -145,6 +170,9 @@ impl Config {
                 spool_bytes: sources.get("uploads.spool_bytes", "256MiB", bytes)?,
                 max_bytes: sources.get("uploads.max_bytes", "25MB", bytes)?,
                 deadline: sources.get("uploads.deadline", "120s", duration)?,
+                concurrency: sources.get("uploads.concurrency", "128", whole)?,
+                rate: sources.get("uploads.rate", "1KiB", bytes)?,
+                grace: sources.get("uploads.grace", "10s", duration)?,
                 idle_timeout: sources.get("uploads.idle_timeout", "10s", duration)?,
             },
             renders: RenderConfig {

@@ -10,7 +10,7 @@ mod images;
 use observability::Registry;
 use observability::metrics::{Counter, Desc};
 
-pub use self::api::{ApiMetrics, Rejection, RenderSource, originals, spool};
+pub use self::api::{ApiMetrics, Rejection, RenderSource, answers, in_flight, originals, spool};
 pub use self::dependency::{CLIENT_DURATION, CircuitMetrics, StoreMetrics};
 pub use self::images::{CpuMetrics, ImageStages, Stage};
 
@@ -25,6 +25,8 @@ const SHED: Desc = Desc::counter(
 pub enum Shed {
     /// Too many requests are being answered.
     InFlight,
+    /// Too many uploads are being taken.
+    Uploads,
     /// Work waited too long for the CPU pool, or too much waits already.
     Cpu,
     /// Too many calls wait for the store.
@@ -33,16 +35,20 @@ pub enum Shed {
     CircuitOpen,
     /// Too many whole originals are in memory.
     Originals,
+    /// Renders that their clients have not taken yet hold too much memory.
+    Answers,
 }
 
 /// A counter of [`SHED`].
 pub fn shed(registry: &Registry, reason: Shed) -> Counter {
     let reason = match reason {
         Shed::InFlight => "in_flight",
+        Shed::Uploads => "uploads",
         Shed::Cpu => "cpu",
         Shed::Bulkhead => "bulkhead",
         Shed::CircuitOpen => "circuit_open",
         Shed::Originals => "originals",
+        Shed::Answers => "answers",
     };
     registry.counter(&SHED, &[("reason", reason)])
 }

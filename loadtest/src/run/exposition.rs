@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use observability::guard::Hosts;
 use observability::metrics::{Counter, Desc, Gauge, Histogram, Registry, SECONDS};
 use observability::{admin, server};
 use tokio::net::TcpListener;
@@ -96,7 +97,7 @@ impl Exposition {
             .map_err(no_port)?;
         let path = register(folder, listener.local_addr().map_err(no_port)?)?;
         let shutdown = CancellationToken::new();
-        let app = admin::router(registry.clone(), || async {
+        let app = admin::router(registry.clone(), Hosts::default(), || async {
             admin::Readiness {
                 ready: true,
                 degraded: false,

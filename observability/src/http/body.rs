@@ -10,11 +10,12 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::exchange::Exchange;
 use super::routes::Failure;
+use crate::pieces::Pieces;
 use crate::scope::Scope;
 
 /// Ends its exchange at the body's end, at its error, or, dropped before, as a client that went away.
 pub(super) struct TrackedBody {
-    body: Body,
+    body: Pieces<Body>,
     scope: Scope,
     exchange: Option<Exchange>,
     /// Bytes still to come where the length is known. Once they are sent the connection drops the body without asking
@@ -34,7 +35,7 @@ impl TrackedBody {
             exchange.finish(None);
         }
         Self {
-            body,
+            body: Pieces::new(body),
             scope,
             exchange: (!ended).then_some(exchange),
             left,

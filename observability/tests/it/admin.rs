@@ -3,13 +3,14 @@
 use std::future::pending;
 
 use observability::admin::{self, Check, Readiness};
+use observability::guard::Hosts;
 use observability::testing::Scrape;
 
 use crate::support::{Answer, Server, registry};
 
 async fn ready(readiness: Readiness) -> Answer {
     let registry = registry();
-    let app = admin::router(registry.clone(), move || {
+    let app = admin::router(registry.clone(), Hosts::default(), move || {
         std::future::ready(readiness.clone())
     });
     Server::start(app, &registry).await.get("/ready").await
@@ -62,7 +63,11 @@ async fn a_process_that_cannot_serve_is_not_ready() {
 #[tokio::test]
 async fn a_readiness_check_that_hangs_is_a_failed_one() {
     let registry = registry();
-    let server = Server::start(admin::router(registry.clone(), pending), &registry).await;
+    let server = Server::start(
+        admin::router(registry.clone(), Hosts::default(), pending),
+        &registry,
+    )
+    .await;
     assert_eq!(server.get("/ready").await.status(), 503);
     assert_eq!(server.get("/live").await.status(), 200);
 }
@@ -70,7 +75,11 @@ async fn a_readiness_check_that_hangs_is_a_failed_one() {
 #[tokio::test]
 async fn metrics_are_served_as_prometheus_text() {
     let registry = registry();
-    let server = Server::start(admin::router(registry.clone(), pending), &registry).await;
+    let server = Server::start(
+        admin::router(registry.clone(), Hosts::default(), pending),
+        &registry,
+    )
+    .await;
     let answer = server.get("/metrics").await;
     assert_eq!(
         answer.header("content-type"),
@@ -85,6 +94,38 @@ async fn metrics_are_served_as_prometheus_text() {
 #[tokio::test]
 async fn the_log_level_of_a_process_without_logging_cannot_be_asked() {
     let registry = registry();
-    let server = Server::start(admin::router(registry.clone(), pending), &registry).await;
+    let server = Server::start(
+        admin::router(registry.clone(), Hosts::default(), pending),
+        &registry,
+    )
+    .await;
     assert_eq!(server.get("/log-level").await.status(), 503);
+}
+
+#[tokio::test]
+async fn a_log_level_that_does_not_arrive_is_not_waited_for() {
+    let registry = registry();
+    let app = admin::router(registry.clone(), Hosts::default(), pending);
+    let server = Server::start(app, &registry).await;
+    let request = "PUT /log-level HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\ni";
+    assert_eq!(server.send(request).await.status(), 408);
+}
+
+#[tokio::test]
+async fn a_host_that_is_not_ours_is_told_so_and_counted() {
+    let registry = registry();
+    let app = admin::router(registry.clone(), Hosts::default(), pending);
+    let server = Server::start(app, &registry).await;
+    let request = "GET /metrics HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n";
+    let answer = server.send(request).await;
+    assert_eq!(answer.status(), 421);
+    assert!(answer.body().contains("CHITRAM_HOSTS"), "{}", answer.body());
+    assert!(!answer.body().contains("# TYPE"), "{}", answer.body());
+    let refused = server.get("/metrics").await;
+    let labels = [("listener", "admin"), ("reason", "unknown_host")];
+    let refused = Scrape::parse(refused.body());
+    assert_eq!(
+        refused.value("chitram_requests_refused_total", &labels),
+        Some(1.0)
+    );
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Request;
+use observability::guard::Hosts;
 use observability::testing::{capture, parse_lines, service};
 use observability::{LogOutput, Logs, Settings, admin};
 use serde_json::{Value, json};
@@ -151,11 +152,12 @@ async fn as_child() {
     };
     let guard = observability::init(settings.clone(), &registry).unwrap();
     assert!(observability::init(settings, &registry).is_err());
-    let admin = admin::router(registry, std::future::pending);
+    let admin = admin::router(registry, Hosts::default(), std::future::pending);
     let level = async |method: &str, filter: &str| {
         let request = Request::builder()
             .method(method)
             .uri("/log-level")
+            .header("host", "localhost")
             .body(Body::from(filter.to_owned()))
             .unwrap();
         let answer = admin.clone().oneshot(request).await.unwrap();

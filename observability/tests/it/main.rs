@@ -6,6 +6,7 @@ mod http;
 mod logs;
 mod metrics;
 mod server;
+mod slow;
 mod support;
 mod trace_context;
 mod traces;

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use crate::support::{DEADLINE, Server, eventually, read_to_end, registry, scrape};
 
-const REQUEST: &[u8] = b"GET /held HTTP/1.1\r\nhost: test\r\n\r\n";
+const REQUEST: &[u8] = b"GET /held HTTP/1.1\r\nhost: localhost\r\n\r\n";
 const QUICK: Duration = Duration::from_millis(200);
 
 /// `/held` answers once the sender says so; `/peer` tells who asks.
@@ -46,7 +46,7 @@ async fn handlers_know_their_peer() {
     let mut stream = server.connect().await;
     let own = stream.local_addr().unwrap();
     stream
-        .write_all(b"GET /peer HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\r\n")
+        .write_all(b"GET /peer HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
         .await
         .unwrap();
     assert!(read_to_end(&mut stream).await.ends_with(&own.to_string()));
@@ -68,7 +68,7 @@ async fn a_connection_over_the_cap_waits_for_a_place() {
     .await;
     let mut third = server.connect().await;
     third
-        .write_all(b"GET /peer HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\r\n")
+        .write_all(b"GET /peer HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
         .await
         .unwrap();
     let early = tokio::time::timeout(QUICK, third.read(&mut [0; 1])).await;
@@ -94,7 +94,7 @@ async fn a_connection_over_the_cap_waits_for_a_place() {
 #[tokio::test]
 async fn a_client_that_dribbles_its_header_is_closed() {
     for start in [
-        "GET /peer HTTP/1.1\r\nhost: t\r\nx-slow: ",
+        "GET /peer HTTP/1.1\r\nhost: localhost\r\nx-slow: ",
         "P",
         "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         "",

@@ -89,7 +89,7 @@ impl Server {
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send(&format!(
-            "GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n"
+            "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
         ))
         .await
     }

@@ -1,6 +1,5 @@
 //! The body of an upload, raw or multipart, on its way into the spool.
 
-use std::future::Future;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -10,6 +9,7 @@ use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use futures::StreamExt;
 
+use super::pace::{Breach, Pace};
 use super::problem::Problem;
 use crate::spool::{Spool, SpoolError, Spooled};
 
@@ -26,12 +26,12 @@ enum Wrapping {
     Multipart,
 }
 
-/// Spools the picture in `request`. `limit` is the largest picture, `idle` the longest pause.
+/// Spools the picture in `request`. `limit` is the largest picture, `pace` how fast it must arrive.
 pub(super) async fn spool(
     request: Request,
     spool: &Spool,
     limit: u64,
-    idle: Duration,
+    pace: Pace,
 ) -> Result<Spooled, Problem> {
     let wrapping = wrapping(request.headers())?;
     if let Some(length) = content_length(request.headers())
@@ -40,9 +40,13 @@ pub(super) async fn spool(
         discard(request.into_body()).await;
         return Err(Problem::TooLarge { limit });
     }
+    let (head, body) = request.into_parts();
+    let (body, breach) = pace.keep(body);
     match wrapping {
-        Wrapping::Raw => raw(request.into_body(), spool, idle).await,
-        Wrapping::Multipart => multipart(request, spool, limit, idle).await,
+        Wrapping::Raw => raw(body, spool, &breach).await,
+        Wrapping::Multipart => {
+            multipart(Request::from_parts(head, body), spool, limit, &breach).await
+        }
     }
 }
 
@@ -73,12 +77,12 @@ fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-async fn raw(body: Body, spool: &Spool, idle: Duration) -> Result<Spooled, Problem> {
+async fn raw(body: Body, spool: &Spool, breach: &Breach) -> Result<Spooled, Problem> {
     let mut spooling = spool.begin().await?;
     let mut chunks = body.into_data_stream();
-    while let Some(chunk) = within(idle, chunks.next()).await? {
-        let chunk =
-            chunk.map_err(|error| Problem::BadBody(format!("the body broke off: {error}")))?;
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk
+            .map_err(|error| breach.or(Problem::BadBody(format!("the body broke off: {error}"))))?;
         if let Err(error) = spooling.write(&chunk).await {
             discard(Body::from_stream(chunks)).await;
             return Err(error.into());
@@ -91,16 +95,14 @@ async fn multipart(
     request: Request,
     spool: &Spool,
     limit: u64,
-    idle: Duration,
+    breach: &Breach,
 ) -> Result<Spooled, Problem> {
+    let broken = |error: MultipartError| breach.or(broken(&error, limit));
     let mut form = Multipart::from_request(request, &())
         .await
         .map_err(|error| Problem::BadBody(error.body_text()))?;
     let mut picture = None;
-    while let Some(mut field) = within(idle, form.next_field())
-        .await?
-        .map_err(|error| broken(&error, limit))?
-    {
+    while let Some(mut field) = form.next_field().await.map_err(broken)? {
         if field.name() != Some("file") {
             continue;
         }
@@ -110,10 +112,7 @@ async fn multipart(
             ));
         }
         let mut spooling = spool.begin().await?;
-        while let Some(chunk) = within(idle, field.chunk())
-            .await?
-            .map_err(|error| broken(&error, limit))?
-        {
+        while let Some(chunk) = field.chunk().await.map_err(broken)? {
             spooling.write(&chunk).await?;
         }
         picture = Some(spooling);
@@ -132,12 +131,6 @@ fn broken(error: &MultipartError, limit: u64) -> Problem {
         return Problem::TooLarge { limit };
     }
     Problem::BadBody(format!("the form can't be read: {}", error.body_text()))
-}
-
-async fn within<T>(idle: Duration, next: impl Future<Output = T>) -> Result<T, Problem> {
-    tokio::time::timeout(idle, next)
-        .await
-        .map_err(|_| Problem::BodyStalled)
 }
 
 async fn discard(body: Body) {

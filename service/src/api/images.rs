@@ -24,7 +24,8 @@ const IMAGE: &str = "/v1/images/{id}";
 const CONTENT: &str = "/v1/images/{id}/content";
 const RENDER: &str = "/v1/images/{id}/render";
 
-/// 500, 503 and 504 may come from every route: a defect, overload or a lost dependency, the deadline.
+/// 400, 421, 500, 503 and 504 may come from every route: a bad host, another host, a defect, overload or a lost dependency,
+/// the deadline; 403 from those that change something.
 pub(super) const TABLE: &[RouteSpec] = &[
     RouteSpec {
         method: Method::POST,
@@ -77,13 +78,15 @@ pub(super) const TABLE: &[RouteSpec] = &[
         statuses: RENDER_STATUSES,
     },
 ];
-const UPLOAD: &[u16] = &[200, 201, 400, 408, 413, 415, 422, 500, 503, 504, 507];
-const LIST: &[u16] = &[200, 400, 500, 503, 504];
-const METADATA: &[u16] = &[200, 400, 404, 500, 503, 504];
-const DELETE: &[u16] = &[204, 400, 404, 500, 503, 504];
-const CONTENT_STATUSES: &[u16] = &[200, 206, 304, 400, 404, 416, 500, 503, 504];
+const UPLOAD: &[u16] = &[
+    200, 201, 400, 403, 408, 413, 415, 421, 422, 500, 503, 504, 507,
+];
+const LIST: &[u16] = &[200, 400, 421, 500, 503, 504];
+const METADATA: &[u16] = &[200, 400, 404, 421, 500, 503, 504];
+const DELETE: &[u16] = &[204, 400, 403, 404, 421, 500, 503, 504];
+const CONTENT_STATUSES: &[u16] = &[200, 206, 304, 400, 404, 416, 421, 500, 503, 504];
 /// 415 and 422: a picture that was accepted by its header may turn out undecodable.
-const RENDER_STATUSES: &[u16] = &[200, 304, 400, 404, 415, 422, 500, 503, 504];
+const RENDER_STATUSES: &[u16] = &[200, 304, 400, 404, 415, 421, 422, 500, 503, 504];
 
 pub(super) fn router() -> Router<Api> {
     Router::new()

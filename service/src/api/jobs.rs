@@ -26,7 +26,7 @@ pub(super) const TABLE: &[RouteSpec] = &[
         statuses: STATUSES,
     },
 ];
-const STATUSES: &[u16] = &[200, 400, 404, 500, 503, 504];
+const STATUSES: &[u16] = &[200, 400, 404, 421, 500, 503, 504];
 
 pub(super) fn router() -> Router<Api> {
     Router::new().route(PATH, get(job))

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Extension;
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::Request;
-use axum::http::header::{CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderValue, StatusCode, Version};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use observability::guard::Refusal;
 use observability::http::TraceId;
 use serde::Serialize;
 
@@ -36,6 +37,10 @@ pub enum Problem {
     MethodNotAllowed,
     /// The body paused for too long.
     BodyStalled,
+    /// The body arrives more slowly than one may.
+    BodySlow,
+    /// The request names no host of ours, or another site's page sent it.
+    Refused(Refusal),
     /// The body is too large.
     TooLarge {
         /// The largest in bytes.
@@ -117,6 +122,19 @@ impl Problem {
                 "body-stalled",
                 "The body did not arrive",
             ),
+            Self::BodySlow => (
+                S::REQUEST_TIMEOUT,
+                "body-slow",
+                "The body arrives too slowly",
+            ),
+            Self::Refused(refusal) => {
+                let (name, title) = match refusal {
+                    Refusal::BadHost => ("bad-host", "The host can't be used"),
+                    Refusal::UnknownHost => ("unknown-host", "No such host here"),
+                    Refusal::CrossSite => ("cross-site", "Refused for pages of other sites"),
+                };
+                (refusal.status(), name, title)
+            }
             Self::TooLarge { .. } => (S::PAYLOAD_TOO_LARGE, "too-large", "The body is too large"),
             Self::UnsupportedMediaType(_) => (
                 S::UNSUPPORTED_MEDIA_TYPE,
@@ -182,6 +200,10 @@ impl Problem {
             }
             Self::MethodNotAllowed => "the Allow header names the methods of this path".to_owned(),
             Self::BodyStalled => "the body paused for too long; send it again".to_owned(),
+            Self::BodySlow => {
+                "the body arrives more slowly than the service waits for; send it again".to_owned()
+            }
+            Self::Refused(refusal) => refusal.to_string(),
             Self::TooLarge { limit } => format!("an upload may have at most {limit} bytes"),
             Self::RangeNotSatisfiable { size } => format!("the content has {size} bytes"),
             Self::StoreUnavailable(_) => {
@@ -197,6 +219,11 @@ impl Problem {
                 "the service failed; the trace id tells its operators why".to_owned()
             }
         }
+    }
+
+    /// Whether an HTTP/1 connection ends with it: what is left of the body may never come.
+    fn ends_connection(&self) -> bool {
+        matches!(self, Self::BodyStalled | Self::BodySlow)
     }
 
     fn retry_after(&self) -> Option<Duration> {
@@ -275,6 +302,7 @@ pub async fn finish(
     request: Request,
     next: Next,
 ) -> Response {
+    let (version, has_body) = (request.version(), !request.body().is_end_stream());
     let mut response = next.run(request).await;
     let Some(problem) = response.extensions_mut().remove::<Arc<Problem>>() else {
         return response;
@@ -283,7 +311,10 @@ pub async fn finish(
     let trace_id = trace_id.as_ref().map(|Extension(TraceId(id))| id.as_str());
     *response.body_mut() = Body::from(problem.document(trace_id));
     let headers = response.headers_mut();
-    headers.remove(axum::http::header::CONTENT_LENGTH);
+    headers.remove(CONTENT_LENGTH);
+    if has_body && version < Version::HTTP_2 && problem.ends_connection() {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     headers.insert(
         CONTENT_TYPE,
         HeaderValue::from_static("application/problem+json"),

@@ -10,7 +10,8 @@ use axum::http::header::{CONTENT_SECURITY_POLICY, X_CONTENT_TYPE_OPTIONS};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use observability::Registry;
-use observability::metrics::Counter;
+use observability::guard::Refusal;
+use observability::metrics::{Counter, Gauge};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
@@ -32,23 +33,38 @@ pub(super) async fn deadline(
         .unwrap_or_else(|_| Problem::DeadlineExceeded.into_response())
 }
 
-/// Bounds the requests that are worked on at the same time.
+/// Bounds the requests of a class that are worked on at the same time.
 #[derive(Clone)]
 pub(super) struct InFlight {
     places: Arc<Semaphore>,
+    in_use: Gauge,
     shed: Counter,
 }
 
 impl InFlight {
-    pub(super) fn new(limit: usize, registry: &Registry) -> Self {
+    /// The bound of everything but uploads.
+    pub(super) fn requests(limit: usize, registry: &Registry) -> Self {
+        Self::new("requests", limit, Shed::InFlight, registry)
+    }
+
+    /// The bound of uploads: their bodies come as slowly as clients like, so reads must not share it.
+    pub(super) fn uploads(limit: usize, registry: &Registry) -> Self {
+        Self::new("uploads", limit, Shed::Uploads, registry)
+    }
+
+    fn new(class: &'static str, limit: usize, shed: Shed, registry: &Registry) -> Self {
         Self {
             places: Arc::new(Semaphore::new(limit)),
-            shed: telemetry::shed(registry, Shed::InFlight),
+            in_use: telemetry::in_flight(registry, class, limit),
+            shed: telemetry::shed(registry, shed),
         }
     }
 }
 
 /// Sheds a request over the bound at once: to queue it would only make all of them late.
+///
+/// The place is free again when the head of the answer is ready, not with its last byte: it bounds work, and a client that
+/// takes its answer slowly makes none. What such clients hold is bounded by connections and bytes (docs/adr/0019).
 pub(super) async fn in_flight(
     State(bound): State<InFlight>,
     request: Request,
@@ -58,7 +74,13 @@ pub(super) async fn in_flight(
         bound.shed.inc();
         return Problem::Overloaded.into_response();
     };
+    let _in_use = bound.in_use.guard();
     next.run(request).await
+}
+
+/// The answer to a request that names no host of ours, or comes from a page of another site.
+pub(super) fn refused(refusal: Refusal) -> Response {
+    Problem::Refused(refusal).into_response()
 }
 
 /// The answer to a request whose handler panicked. The panic itself was logged where it happened.

@@ -2,10 +2,10 @@
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
-use observability::Registry;
+use observability::{Registry, guard};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use super::layers::{Deadline, InFlight, deadline, in_flight, panicked, security_headers};
+use super::layers::{Deadline, InFlight, deadline, in_flight, panicked, refused, security_headers};
 use crate::api::{self, Routes, problem};
 use crate::config::Config;
 
@@ -13,23 +13,36 @@ use crate::config::Config;
 pub(super) fn build(routes: Routes, config: &Config, registry: &Registry) -> Router {
     let quick = routes
         .quick
-        .layer(from_fn_with_state(Deadline(config.http.deadline), deadline));
-    let uploads = routes.uploads.layer(from_fn_with_state(
-        Deadline(config.uploads.deadline),
-        deadline,
-    ));
+        .layer(from_fn_with_state(Deadline(config.http.deadline), deadline))
+        // More requests than this at a time are shed.
+        .layer(from_fn_with_state(
+            InFlight::requests(config.http.concurrency, registry),
+            in_flight,
+        ));
+    let uploads = routes
+        .uploads
+        .layer(from_fn_with_state(
+            Deadline(config.uploads.deadline),
+            deadline,
+        ))
+        .layer(from_fn_with_state(
+            InFlight::uploads(config.uploads.concurrency, registry),
+            in_flight,
+        ));
     Router::new()
         .merge(quick)
         .merge(uploads)
         .method_not_allowed_fallback(api::unknown_method)
         .fallback(api::unknown_path)
-        // More requests than this at a time are shed.
-        .layer(from_fn_with_state(
-            InFlight::new(config.http.concurrency, registry),
-            in_flight,
-        ))
         // A panic costs its request, nothing else.
         .layer(CatchPanicLayer::custom(panicked))
+        // Only for hosts of ours, and nothing that other sites' pages want changed.
+        .layer(guard::layer(
+            config.http.hosts.clone(),
+            "api",
+            registry,
+            refused,
+        ))
         .layer(from_fn(security_headers))
         // Problems become documents, and their causes are logged.
         .layer(from_fn(problem::finish))

@@ -47,6 +47,27 @@ const ORIGINALS_IN_USE: Desc = Desc::gauge(
     &[],
 );
 
+const ANSWERS_BUDGET: Desc = Desc::gauge(
+    "chitram_answer_bytes_budget",
+    "Bytes of memory that renders may take until their clients have taken them.",
+    &[],
+);
+const ANSWERS_IN_USE: Desc = Desc::gauge(
+    "chitram_answer_bytes_in_use",
+    "Bytes of memory that renders take, or have reserved, now.",
+    &[],
+);
+const IN_FLIGHT_LIMIT: Desc = Desc::gauge(
+    "chitram_in_flight_limit",
+    "Requests of a class that may be worked on at the same time.",
+    &["class"],
+);
+const IN_FLIGHT_IN_USE: Desc = Desc::gauge(
+    "chitram_in_flight_in_use",
+    "Requests of a class that are worked on now.",
+    &["class"],
+);
+
 /// Where a render came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RenderSource {
@@ -66,17 +87,19 @@ pub enum Rejection {
     OverLimit,
     Malformed,
     Stalled,
+    Slow,
     SpoolFull,
 }
 
 impl Rejection {
-    const ALL: [(Self, &'static str); 7] = [
+    const ALL: [(Self, &'static str); 8] = [
         (Self::TooLarge, "too_large"),
         (Self::Unsupported, "unsupported"),
         (Self::Undecodable, "undecodable"),
         (Self::OverLimit, "over_limit"),
         (Self::Malformed, "malformed"),
         (Self::Stalled, "stalled"),
+        (Self::Slow, "slow"),
         (Self::SpoolFull, "spool_full"),
     ];
 }
@@ -143,4 +166,20 @@ pub fn originals(registry: &Registry, budget: u64) -> (Gauge, Counter) {
         registry.gauge(&ORIGINALS_IN_USE, &[]),
         shed(registry, Shed::Originals),
     )
+}
+
+/// Renders on their way out: the bytes in use, and how often there was no room.
+pub fn answers(registry: &Registry, budget: u64) -> (Gauge, Counter) {
+    registry.gauge(&ANSWERS_BUDGET, &[]).set(budget as f64);
+    (
+        registry.gauge(&ANSWERS_IN_USE, &[]),
+        shed(registry, Shed::Answers),
+    )
+}
+
+/// Requests of a class, `requests` or `uploads`, that are worked on now.
+pub fn in_flight(registry: &Registry, class: &'static str, limit: usize) -> Gauge {
+    let labels = [("class", class)];
+    registry.gauge(&IN_FLIGHT_LIMIT, &labels).set(limit as f64);
+    registry.gauge(&IN_FLIGHT_IN_USE, &labels)
 }

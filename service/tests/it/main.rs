@@ -6,8 +6,10 @@
 
 mod catalog;
 mod content;
+mod crowds;
 mod faults;
 mod hostile;
+mod hosts;
 mod jobs;
 mod list;
 mod outage;

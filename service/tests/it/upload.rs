@@ -57,7 +57,7 @@ async fn a_client_that_leaves_in_the_middle_leaves_nothing() {
         let mut connection = TcpStream::connect(service.address)
             .await
             .expect("a connection");
-        let head = format!("POST /v1/images HTTP/1.1\r\nhost: test\r\n{head}\r\n\r\n");
+        let head = format!("POST /v1/images HTTP/1.1\r\nhost: localhost\r\n{head}\r\n\r\n");
         connection.write_all(head.as_bytes()).await.expect("sent");
         let part = b"--b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\n";
         connection.write_all(part).await.expect("sent");

@@ -12,7 +12,7 @@ async fn a_client_that_leaves_while_the_handler_works_is_a_499() {
     let (server, registry) = start().await;
     let mut stream = server.connect().await;
     stream
-        .write_all(b"GET /hangs HTTP/1.1\r\nhost: test\r\n\r\n")
+        .write_all(b"GET /hangs HTTP/1.1\r\nhost: localhost\r\n\r\n")
         .await
         .unwrap();
     let active = [("http_request_method", "GET"), ("http_route", "/hangs")];
@@ -36,7 +36,7 @@ async fn a_client_that_leaves_amid_the_body_is_a_499() {
     let (server, registry) = start().await;
     let mut stream = server.connect().await;
     stream
-        .write_all(b"GET /stream HTTP/1.1\r\nhost: test\r\n\r\n")
+        .write_all(b"GET /stream HTTP/1.1\r\nhost: localhost\r\n\r\n")
         .await
         .unwrap();
     stream.read_exact(&mut [0; 10_000]).await.unwrap();
@@ -82,7 +82,7 @@ async fn answers_that_have_no_body_end_with_their_head() {
     let (server, registry) = start().await;
     assert_eq!(server.get("/unchanged").await.status(), 304);
     server
-        .send("HEAD /fixed HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\r\n")
+        .send("HEAD /fixed HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
         .await;
     let scrape = scrape(&registry);
     assert_eq!(count(&scrape, "/unchanged", "304"), Some(1.0));
@@ -99,7 +99,7 @@ async fn a_handler_that_panics_is_a_500_and_not_a_client_that_left() {
     let telemetry = capture();
     let (server, registry) = start().await;
     server
-        .send("GET /panics HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\r\n")
+        .send("GET /panics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
         .await;
     let panicked = [
         ("http_route", "/panics"),

@@ -35,14 +35,14 @@ async fn unknown_paths_and_methods_are_unmatched() {
     assert_eq!(server.get("/nowhere/at/all").await.status(), 404);
     assert_eq!(
         server
-            .send("DELETE /items/1 HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\r\n")
+            .send("DELETE /items/1 HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
             .await
             .status(),
         405
     );
     assert_eq!(
         server
-            .send("BREW /items/1 HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\r\n")
+            .send("BREW /items/1 HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
             .await
             .status(),
         405

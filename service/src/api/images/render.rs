@@ -12,6 +12,7 @@ use axum::extract::State;
 use axum::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, VARY};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
+use imaging::{Operation, OutputFormat};
 use observability::scope::stage_sync;
 
 use self::query::{Query, Shape};
@@ -141,7 +142,8 @@ async fn rendered(
         Shape::Preset(preset) => renders::preset(preset, format)?,
         Shape::Custom(custom) => custom.operation(renders::output_format(format)?),
     };
-    let _room = api.originals.room(image.bytes).await?;
+    let room = api.answers.room(largest_file(&operation, image)).await?;
+    let _original = api.originals.room(image.bytes).await?;
     let began = Instant::now();
     let original = api
         .store
@@ -154,8 +156,29 @@ async fn rendered(
     Ok(Picture {
         source: RenderSource::Rendered,
         bytes: encoded.bytes.len() as u64,
-        body: Body::from(encoded.bytes),
+        body: Body::from(room.hold(encoded.bytes)),
     })
+}
+
+/// About the largest file in bytes that this render of the image can become: a PNG takes as much as its pixels when
+/// nothing repeats in them, the lossy formats hardly ever more than a byte for each.
+fn largest_file(operation: &Operation, image: &Image) -> u64 {
+    /// What even the smallest file has around its pixels, a colour profile among it.
+    const AROUND: u64 = 16 * 1024;
+    let bytes_per_pixel = match (operation.format, image.alpha) {
+        (OutputFormat::Png, true) => 4.0,
+        (OutputFormat::Png, false) => 3.0,
+        _ => 1.0,
+    };
+    let aspect = f64::from(image.width) / f64::from(image.height);
+    let (width, height) = match (operation.width, operation.height) {
+        (Some(width), Some(height)) => (f64::from(width), f64::from(height)),
+        (Some(width), None) => (f64::from(width), f64::from(width) / aspect),
+        (None, Some(height)) => (f64::from(height) * aspect, f64::from(height)),
+        (None, None) => (0.0, 0.0),
+    };
+    let pixels = width * height * operation.dpr * operation.dpr;
+    (pixels * bytes_per_pixel) as u64 + AROUND
 }
 
 #[cfg(test)]

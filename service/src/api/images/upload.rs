@@ -32,7 +32,7 @@ pub(super) async fn upload(State(api): State<Api>, request: Request) -> Result<R
 }
 
 async fn accept(api: &Api, request: Request) -> Result<Response, Problem> {
-    let receiving = body::spool(request, &api.spool, api.upload_bytes, api.upload_idle);
+    let receiving = body::spool(request, &api.spool, api.upload_bytes, api.upload_pace);
     let spooled = scope::stage("receive", Box::pin(receiving)).await?;
     if spooled.is_empty() {
         return Err(Problem::BadBody("the body is empty".to_owned()));
@@ -122,6 +122,7 @@ fn rejection(problem: &Problem) -> Option<Rejection> {
         Problem::OverLimit(_) => Some(Rejection::OverLimit),
         Problem::BadBody(_) => Some(Rejection::Malformed),
         Problem::BodyStalled => Some(Rejection::Stalled),
+        Problem::BodySlow => Some(Rejection::Slow),
         Problem::SpoolFull => Some(Rejection::SpoolFull),
         _ => None,
     }

@@ -46,3 +46,24 @@ pub(crate) fn png_header(width: u32, height: u32) -> Vec<u8> {
     );
     file
 }
+
+/// An opaque PNG in which nothing repeats, so that it is as large as its pixels.
+pub(crate) fn noise(seed: u64, width: u32, height: u32) -> Vec<u8> {
+    let mut state = seed | 1;
+    let pixels: Vec<u8> = std::iter::repeat_with(|| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state as u8
+    })
+    .take((width * height * 3) as usize)
+    .collect();
+    let mut file = Vec::new();
+    let mut encoder = png::Encoder::new(&mut file, width, height);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_compression(png::Compression::NoCompression);
+    let mut writer = encoder.write_header().expect("a header");
+    writer.write_image_data(&pixels).expect("pixels");
+    writer.finish().expect("an end");
+    file
+}

@@ -101,6 +101,10 @@ impl Service {
         self.folder.path()
     }
 
+    pub(crate) fn admin_address(&self) -> SocketAddr {
+        self.admin
+    }
+
     /// A request of the API.
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client

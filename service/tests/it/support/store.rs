@@ -42,6 +42,8 @@ struct Shared {
     behaviour: Behaviour,
     objects: HashMap<String, Bytes>,
     calls: u64,
+    /// One more clone for each body that is not sent to its end.
+    bodies: Arc<()>,
 }
 
 impl FakeStore {
@@ -52,6 +54,7 @@ impl FakeStore {
             behaviour: Behaviour::Healthy,
             objects: HashMap::new(),
             calls: 0,
+            bodies: Arc::new(()),
         };
         let store = Self {
             address,
@@ -99,6 +102,11 @@ impl FakeStore {
         self.shared.lock().expect("no panic").calls
     }
 
+    /// Bodies of objects that are on their way.
+    pub(crate) fn bodies(&self) -> usize {
+        Arc::strong_count(&self.shared.lock().expect("no panic").bodies) - 1
+    }
+
     fn note_call(&self) -> Behaviour {
         let mut shared = self.shared.lock().expect("no panic");
         shared.calls += 1;
@@ -121,7 +129,8 @@ async fn answer(
         Behaviour::Healthy | Behaviour::Stalling => {}
     }
     let key = uri.path().to_owned();
-    let objects = &mut store.shared.lock().expect("no panic").objects;
+    let shared = &mut *store.shared.lock().expect("no panic");
+    let (objects, body_guard) = (&mut shared.objects, Arc::clone(&shared.bodies));
     match method {
         Method::PUT => {
             objects.insert(key, body);
@@ -133,12 +142,12 @@ async fn answer(
         }
         _ => match objects.get(&key) {
             None => StatusCode::NOT_FOUND.into_response(),
-            Some(object) => serve(object, &headers, behaviour),
+            Some(object) => serve(object, &headers, behaviour, body_guard),
         },
     }
 }
 
-fn serve(object: &Bytes, headers: &HeaderMap, behaviour: Behaviour) -> Response {
+fn serve(object: &Bytes, headers: &HeaderMap, behaviour: Behaviour, guard: Arc<()>) -> Response {
     let size = object.len();
     let (status, range) = match headers
         .get("range")
@@ -155,7 +164,14 @@ fn serve(object: &Bytes, headers: &HeaderMap, behaviour: Behaviour) -> Response 
                 .chain(futures::stream::pending()),
         )
     } else {
-        Body::from(part.clone())
+        // In pieces, so that it is on its way for as long as its reader takes.
+        let mut rest = part.clone();
+        let pieces = std::iter::from_fn(move || {
+            let _ = &guard;
+            let length = rest.len().min(16 * 1024);
+            (length > 0).then(|| Ok::<_, std::io::Error>(rest.split_to(length)))
+        });
+        Body::from_stream(futures::stream::iter(pieces))
     };
     let head = [
         ("etag", "\"tag\"".to_owned()),

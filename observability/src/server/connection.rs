@@ -1,0 +1,377 @@
+//! What is known of each connection while it is served: whether its client takes what it is sent, and since when not.
+//!
+//! A request pays for this with a few plain stores; no clock is read and nothing is locked on its way. The watcher
+//! ([`super::watch`]) looks at all connections some times a second and moves the clock.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+
+use super::closed::{ClosedMetrics, Reason};
+
+/// A connection is closed to make room only when its client took nothing, or asked nothing, for longer than this: a
+/// client of 20 kB/s takes what was buffered for it within it.
+const GRACE: Duration = Duration::from_secs(2);
+/// A client that has not taken its answer after this long has to make room in memory for others.
+const HELD_GRACE: Duration = Duration::from_secs(10);
+
+/// Milliseconds of the listener's clock; 0 is never.
+pub(super) type Moment = u64;
+
+/// Every connection of one listener.
+pub(super) struct Connections {
+    began: Instant,
+    now: AtomicU64,
+    open: Mutex<BTreeMap<u64, Arc<State>>>,
+    next: AtomicU64,
+    pub(super) closed: ClosedMetrics,
+}
+
+impl Connections {
+    pub(super) fn new(closed: ClosedMetrics) -> Self {
+        Self {
+            began: Instant::now(),
+            now: AtomicU64::new(1),
+            open: Mutex::default(),
+            next: AtomicU64::new(0),
+            closed,
+        }
+    }
+
+    /// Adds a connection until the guard is dropped.
+    pub(super) fn enter(self: &Arc<Self>) -> Entered {
+        let id = self.next.fetch_add(1, Relaxed);
+        let state = Arc::new(State::new(Arc::clone(self), self.now()));
+        lock(&self.open).insert(id, Arc::clone(&state));
+        Entered { id, state }
+    }
+
+    /// The time as it was when the watcher last looked.
+    pub(super) fn now(&self) -> Moment {
+        self.now.load(Relaxed)
+    }
+
+    /// Moves the clock and shows every connection to `look`.
+    pub(super) fn look(&self, mut look: impl FnMut(&State, Moment)) {
+        let now = self.began.elapsed().as_millis() as Moment + 1;
+        self.now.store(now, Relaxed);
+        for state in lock(&self.open).values() {
+            look(state, now);
+        }
+    }
+
+    /// Closes a connection to make room for another: the one that has been stalled the longest, else the one that has
+    /// been idle the longest.
+    pub(super) fn evict(&self) -> bool {
+        let now = self.now();
+        self.close_longest(|state| {
+            let stalled = state.stalled_since(now).map(|since| (1, since));
+            stalled
+                .or_else(|| state.idle_since(now).map(|since| (0, since)))
+                .filter(|(_, since)| elapsed(now, *since) >= GRACE)
+        })
+    }
+
+    /// Closes a connection for the memory that its answers hold: the one that has been stalled the longest, else the one
+    /// that has held it the longest.
+    fn evict_holder(&self) -> bool {
+        let now = self.now();
+        self.close_longest(|state| {
+            if state.held.load(Relaxed) == 0 {
+                return None;
+            }
+            let stalled = state
+                .stalled_since(now)
+                .filter(|since| elapsed(now, *since) >= GRACE);
+            let held = state.held_since.load(Relaxed);
+            let held = (elapsed(now, held) >= HELD_GRACE).then_some((0, held));
+            stalled.map(|since| (1, since)).or(held)
+        })
+    }
+
+    /// Closes the connection of the highest rank, and of those the one with the earliest moment.
+    fn close_longest(&self, rank: impl Fn(&State) -> Option<(u8, Moment)>) -> bool {
+        let open = lock(&self.open);
+        let ranked = open.values().filter(|state| state.closing().is_none());
+        let ranked = ranked.filter_map(|state| Some((rank(state)?, state)));
+        let victim = ranked.max_by_key(|((rank, since), _)| (*rank, std::cmp::Reverse(*since)));
+        victim.is_some_and(|(_, state)| state.close(Reason::Evicted))
+    }
+}
+
+pub(super) fn elapsed(now: Moment, since: Moment) -> Duration {
+    Duration::from_millis(now.saturating_sub(since))
+}
+
+/// A connection's place in [`Connections`].
+pub(super) struct Entered {
+    id: u64,
+    pub(super) state: Arc<State>,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        lock(&self.state.connections.open).remove(&self.id);
+    }
+}
+
+/// One connection.
+pub(super) struct State {
+    pub(super) connections: Arc<Connections>,
+    asked: AtomicBool,
+    /// Requests that are not answered to the last byte.
+    requests: AtomicU32,
+    /// When the number of requests was last 0, or the connection began.
+    idle_since: AtomicU64,
+    /// Since when the socket has taken nothing although something is to be sent; 0 when it takes all.
+    blocked_since: AtomicU64,
+    /// Bytes that the socket has taken.
+    sent: AtomicU64,
+    /// Bytes of memory that answers hold until the client has taken them.
+    held: AtomicU64,
+    held_since: AtomicU64,
+    streams: Mutex<Vec<Arc<Stream>>>,
+    closing: AtomicU8,
+    pub(super) told: Notify,
+    /// The watcher's notes on the socket.
+    pub(super) period: Mutex<Option<Period>>,
+}
+
+/// Since when, and from how many bytes on, the watcher measures how fast a client takes what it is sent.
+#[derive(Clone, Copy)]
+pub(super) struct Period {
+    pub(super) since: Moment,
+    pub(super) sent: u64,
+}
+
+impl State {
+    fn new(connections: Arc<Connections>, now: Moment) -> Self {
+        Self {
+            connections,
+            asked: AtomicBool::new(false),
+            requests: AtomicU32::new(0),
+            idle_since: AtomicU64::new(now),
+            blocked_since: AtomicU64::new(0),
+            sent: AtomicU64::new(0),
+            held: AtomicU64::new(0),
+            held_since: AtomicU64::new(0),
+            streams: Mutex::default(),
+            closing: AtomicU8::new(0),
+            told: Notify::new(),
+            period: Mutex::default(),
+        }
+    }
+
+    /// The socket took `bytes`. Only the connection's own task calls this and [`Self::blocked`].
+    pub(super) fn took(&self, bytes: usize) {
+        self.sent
+            .store(self.sent.load(Relaxed) + bytes as u64, Relaxed);
+        self.blocked_since.store(0, Relaxed);
+    }
+
+    /// The socket takes nothing now.
+    pub(super) fn blocked(&self) {
+        if self.blocked_since.load(Relaxed) == 0 {
+            self.blocked_since.store(self.connections.now(), Relaxed);
+        }
+    }
+
+    pub(super) fn is_blocked(&self) -> bool {
+        self.blocked_since.load(Relaxed) != 0
+    }
+
+    pub(super) fn sent(&self) -> u64 {
+        self.sent.load(Relaxed)
+    }
+
+    /// Whether a request has arrived.
+    pub(super) fn has_asked(&self) -> bool {
+        self.asked.load(Relaxed)
+    }
+
+    /// A request arrived.
+    pub(super) fn begin(self: &Arc<Self>) -> Turn {
+        self.asked.store(true, Relaxed);
+        self.requests.fetch_add(1, Relaxed);
+        Turn {
+            state: Arc::clone(self),
+            stream: None,
+        }
+    }
+
+    pub(super) fn add_stream(&self, stream: Arc<Stream>) {
+        lock(&self.streams).push(stream);
+    }
+
+    pub(super) fn streams(&self) -> MutexGuard<'_, Vec<Arc<Stream>>> {
+        lock(&self.streams)
+    }
+
+    /// Since when it has no request, if it has none.
+    pub(super) fn idle_since(&self, now: Moment) -> Option<Moment> {
+        let idle = self.requests.load(Relaxed) == 0 && !self.is_blocked();
+        idle.then(|| self.idle_since.load(Relaxed).min(now))
+    }
+
+    /// Since when its client takes nothing of what it is sent, if so: the socket is full, or every request waits for the
+    /// client to open its stream's window.
+    fn stalled_since(&self, now: Moment) -> Option<Moment> {
+        let blocked = self.blocked_since.load(Relaxed);
+        if blocked != 0 {
+            return Some(blocked.min(now));
+        }
+        let streams = self.streams();
+        let waits = streams.iter().map(|stream| stream.handed_at.load(Relaxed));
+        let latest = waits.clone().max()?;
+        let all = streams.len() as u32 == self.requests.load(Relaxed) && waits.min() != Some(0);
+        all.then_some(latest)
+    }
+
+    /// Tells the connection's task to end it; `false` when it was told before.
+    pub(super) fn close(&self, reason: Reason) -> bool {
+        let told = self
+            .closing
+            .compare_exchange(0, reason as u8, Relaxed, Relaxed)
+            .is_ok();
+        if told {
+            self.connections.closed.count(reason);
+            self.told.notify_one();
+        }
+        told
+    }
+
+    /// Why it is to end, if it is.
+    pub(super) fn closing(&self) -> Option<Reason> {
+        Reason::from_code(self.closing.load(Relaxed))
+    }
+
+    /// Whether its client waits for bytes of an answer.
+    pub(super) fn owes(&self) -> bool {
+        self.is_blocked() || self.requests.load(Relaxed) > 0
+    }
+}
+
+/// One HTTP/2 request, whose client can stop its answer while the connection goes on.
+pub(super) struct Stream {
+    /// When a piece of the answer was handed to the connection; 0 while the next one is ours to make.
+    pub(super) handed_at: AtomicU64,
+    /// Bytes handed to the connection.
+    pub(super) handed: AtomicU64,
+    pub(super) task: OnceLock<AbortHandle>,
+    pub(super) period: Mutex<Option<Period>>,
+}
+
+impl Stream {
+    pub(super) fn new() -> Self {
+        Self {
+            handed_at: AtomicU64::new(0),
+            handed: AtomicU64::new(0),
+            task: OnceLock::new(),
+            period: Mutex::default(),
+        }
+    }
+}
+
+/// One request until the last byte of its answer is handed on, or dropped.
+pub(super) struct Turn {
+    pub(super) state: Arc<State>,
+    pub(super) stream: Option<Arc<Stream>>,
+}
+
+impl Turn {
+    /// The connection took a piece of the answer, and will ask for the next when the client has room for it.
+    pub(super) fn handed(&self, bytes: usize) {
+        if let Some(stream) = &self.stream {
+            stream.handed.fetch_add(bytes as u64, Relaxed);
+            stream
+                .handed_at
+                .store(self.state.connections.now(), Relaxed);
+        }
+    }
+
+    /// The connection asks for the next piece.
+    pub(super) fn wanted(&self) {
+        if let Some(stream) = &self.stream {
+            stream.handed_at.store(0, Relaxed);
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if let Some(stream) = &self.stream {
+            self.state
+                .streams()
+                .retain(|other| !Arc::ptr_eq(other, stream));
+        }
+        // Before the number goes down: nobody may see an idle connection with an old date.
+        self.state
+            .idle_since
+            .store(self.state.connections.now(), Relaxed);
+        self.state.requests.fetch_sub(1, Relaxed);
+    }
+}
+
+tokio::task_local! {
+    /// What the current task serves.
+    pub(super) static CURRENT: Current;
+}
+
+/// The connection that a task serves, and which of its streams.
+#[derive(Clone)]
+pub(super) struct Current {
+    pub(super) state: Arc<State>,
+    pub(super) stream: Option<Arc<Stream>>,
+}
+
+/// The connection of a request, for those who hold memory for its answer.
+#[derive(Clone)]
+pub struct Connection(Arc<State>);
+
+impl Connection {
+    /// The one whose request the current task works on; `None` outside of a request of [`super::serve`].
+    pub fn current() -> Option<Self> {
+        CURRENT
+            .try_with(|current| Self(Arc::clone(&current.state)))
+            .ok()
+    }
+
+    /// Says that an answer of this connection holds `bytes` of memory until the guard is dropped.
+    #[must_use = "nothing is held once the guard is dropped"]
+    pub fn hold(&self, bytes: u64) -> Held {
+        if self.0.held.fetch_add(bytes, Relaxed) == 0 {
+            self.0.held_since.store(self.0.connections.now(), Relaxed);
+        }
+        Held {
+            state: Arc::clone(&self.0),
+            bytes,
+        }
+    }
+
+    /// Closes one connection of this listener whose client does not take the answer that it holds memory for. `false`
+    /// when there is none; then nobody can be blamed for the want of memory.
+    pub fn make_room(&self) -> bool {
+        self.0.connections.evict_holder()
+    }
+}
+
+/// Memory that an answer holds. See [`Connection::hold`].
+pub struct Held {
+    state: Arc<State>,
+    bytes: u64,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.state.held.fetch_sub(self.bytes, Relaxed);
+    }
+}
+
+/// A panic while one of these locks was held leaves nothing half done.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
