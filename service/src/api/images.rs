@@ -5,6 +5,7 @@ mod delete;
 mod list;
 mod metadata;
 mod render;
+mod repair;
 mod upload;
 
 use axum::Router;
@@ -80,7 +81,8 @@ pub(super) const TABLE: &[RouteSpec] = &[
 const UPLOAD: &[u16] = &[200, 201, 400, 408, 413, 415, 422, 500, 503, 504, 507];
 const LIST: &[u16] = &[200, 400, 500, 503, 504];
 const METADATA: &[u16] = &[200, 400, 404, 500, 503, 504];
-const DELETE: &[u16] = &[204, 400, 404, 500, 503, 504];
+/// 507: what is deleted is written down, too.
+const DELETE: &[u16] = &[204, 400, 404, 500, 503, 504, 507];
 const CONTENT_STATUSES: &[u16] = &[200, 206, 304, 400, 404, 416, 500, 503, 504];
 /// 415 and 422: a picture that was accepted by its header may turn out undecodable.
 const RENDER_STATUSES: &[u16] = &[200, 304, 400, 404, 415, 422, 500, 503, 504];

@@ -7,6 +7,7 @@
 mod catalog;
 mod content;
 mod faults;
+mod full;
 mod hostile;
 mod jobs;
 mod list;
@@ -15,6 +16,7 @@ mod presets;
 mod process;
 mod race;
 mod render;
+mod repair;
 mod signals;
 mod sizes;
 mod sockets;
