@@ -78,6 +78,9 @@ pub trait Catalog: Send + Sync + 'static {
     /// A page of pictures, newest first, without variants.
     async fn list_images(&self, page: &PageRequest) -> Result<Page, CatalogError>;
 
+    /// Whether a picture relies on this copy. Once `false`, for ever.
+    async fn has_copy(&self, blob: &Blob) -> Result<bool, CatalogError>;
+
     /// Removes a picture; `false` when there is none. The last picture of a copy enqueues its purge.
     async fn delete_image(&self, id: ImageId) -> Result<bool, CatalogError>;
 

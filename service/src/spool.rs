@@ -37,10 +37,10 @@ pub enum SpoolError {
         /// The largest upload.
         limit: u64,
     },
-    /// The budget or the disk is used up by other uploads.
+    /// The budget is used up by other uploads, or the disk has no room.
     #[error("the upload spool is full")]
     Full,
-    /// The disk fails.
+    /// The disk fails, or the folder can't be written or is gone.
     #[error("the upload spool failed: {0}")]
     Io(io::Error),
 }
@@ -48,7 +48,9 @@ pub enum SpoolError {
 impl From<io::Error> for SpoolError {
     fn from(error: io::Error) -> Self {
         match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full,
+            io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::FileTooLarge => Self::Full,
             _ => Self::Io(error),
         }
     }

@@ -1,12 +1,15 @@
 //! The object store: originals and variants under typed keys, in a folder or in S3.
 //!
-//! Every call passes the same decorators, put together in one place ([`Store::call`]), and has its CLIENT span. What a
-//! call costs and why it failed is visible in the metrics; what the objects mean is the catalog's business.
+//! Every call passes the same decorators, put together in one place ([`Store::call`]), and has its CLIENT span. Reads and
+//! writes have a set of them each, so that a store that takes no writes goes on being read. What a call costs and why it failed is visible in the metrics; what the objects mean is the catalog's business.
 
+mod answer;
 mod backend;
 mod body;
 mod error;
+mod guards;
 mod observed;
+mod refusals;
 
 use std::fmt;
 use std::future::Future;
@@ -21,11 +24,12 @@ use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutPayload
 use observability::Registry;
 
 pub use self::error::StoreError;
+use self::guards::Guards;
 use self::observed::{Observed, Operation};
+use self::refusals::LastRefusal;
 use crate::config::{StoreConfig, StoreLocation};
 use crate::domain::{Blob, Format, Preset};
-use crate::resilience::{Breaker, Bulkhead, Deadline, Retry, breaker};
-use crate::telemetry;
+use crate::resilience::{Deadline, Direction};
 
 /// The name of the store wherever a dependency is named: metrics, spans, readiness.
 pub const NAME: &str = "store";
@@ -42,6 +46,9 @@ pub enum Key {
     /// A stored rendering of an original.
     Variant(Blob, Preset, Format),
 }
+
+/// What the names of all objects begin with.
+const FOLDERS: [&str; 2] = ["blobs", "variants"];
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -69,10 +76,21 @@ impl Key {
 pub struct Object {
     /// The size of the whole object in bytes, also when only a range of it follows.
     pub size: u64,
+    key: Key,
     body: BoxStream<'static, Result<Bytes, StoreError>>,
 }
 
 impl Object {
+    /// The object, if it has the size that its row says; before a byte of another one is used.
+    pub fn sized(self, bytes: u64) -> Result<Self, StoreError> {
+        if self.size == bytes {
+            return Ok(self);
+        }
+        Err(StoreError::Damaged {
+            reason: format!("{} has {} bytes instead of {bytes}", self.key, self.size),
+        })
+    }
+
     /// The bytes as they arrive. A pause longer than the idle timeout ends the stream with [`StoreError::Timeout`].
     pub fn into_stream(self) -> BoxStream<'static, Result<Bytes, StoreError>> {
         self.body
@@ -88,16 +106,16 @@ impl Object {
     }
 }
 
-/// The store with everything that guards it. Clones share connections, breaker and budget.
+/// The store with everything that guards it. Clones share connections, breakers and budgets.
 #[derive(Clone)]
 pub struct Store(Arc<Inner>);
 
 struct Inner {
     objects: Arc<dyn ObjectStore>,
     observed: Observed,
-    bulkhead: Bulkhead,
-    breaker: Breaker,
-    retry: Retry,
+    reads: Guards,
+    writes: Guards,
+    last_refusal: LastRefusal,
     deadline: Deadline,
     idle: Option<Duration>,
 }
@@ -132,14 +150,12 @@ impl Store {
             StoreLocation::Folder(_) => "folder".to_owned(),
             StoreLocation::S3(s3) => s3.address(),
         };
-        let metrics = telemetry::StoreMetrics::new(registry, NAME, config.concurrency);
-        let policy = config.breaker.then(breaker::Policy::default);
         Ok(Self(Arc::new(Inner {
             objects: backend::open(&config.location)?,
             observed: Observed::new(registry, &address),
-            bulkhead: Bulkhead::new(config.concurrency, metrics.in_use, metrics.bulkhead_full),
-            breaker: Breaker::new(policy, metrics.circuit),
-            retry: Retry::new(metrics.retries),
+            reads: Guards::new(config, registry, Direction::Read),
+            writes: Guards::new(config, registry, Direction::Write),
+            last_refusal: LastRefusal::default(),
             deadline: Deadline::new(config.deadline),
             idle: config.idle_timeout,
         })))
@@ -150,7 +166,7 @@ impl Store {
         self.get_with(key, GetOptions::default()).await
     }
 
-    /// The bytes of `range`, which must lie inside the object.
+    /// The bytes of `range`. An object that ends before it is [damaged](StoreError::Damaged).
     pub async fn get_range(&self, key: &Key, range: Range<u64>) -> Result<Object, StoreError> {
         let options = GetOptions {
             range: Some(GetRange::Bounded(range)),
@@ -168,8 +184,22 @@ impl Store {
             .await?;
         Ok(Object {
             size: answer.meta.size,
-            body: body::guarded(answer.into_stream(), self.0.idle, self.0.breaker.clone()),
+            key: *key,
+            body: body::guarded(
+                answer.into_stream(),
+                self.0.idle,
+                self.0.reads.breaker.clone(),
+            ),
         })
+    }
+
+    /// The size of an object in bytes.
+    pub async fn size(&self, key: &Key) -> Result<u64, StoreError> {
+        let path = key.path();
+        let head = self.call(Operation::Head, Duration::ZERO, || {
+            self.0.objects.head(&path)
+        });
+        Ok(head.await?.size)
     }
 
     /// Writes an object. Again under the same key, it writes the same bytes: each key belongs to one copy of one content.
@@ -197,7 +227,15 @@ impl Store {
         }
     }
 
-    /// Whether the store answers, asked through all the decorators.
+    /// Whether the store takes writes, by what became of those of late: nothing is written to find out.
+    pub fn takes_writes(&self) -> Result<(), String> {
+        if self.0.writes.breaker.would_refuse() {
+            return Err("the store was not asked: its circuit for writes is open".to_owned());
+        }
+        self.0.last_refusal.reason().map_or(Ok(()), Err)
+    }
+
+    /// Whether the store answers reads, asked through all the decorators.
     pub async fn ping(&self) -> Result<(), StoreError> {
         let path = Path::from("ping");
         match self
@@ -213,7 +251,7 @@ impl Store {
 
     /// Every call goes through here. From the outside in: at most one retry; a span and a duration for each attempt,
     /// refused or not; the bulkhead; the breaker; the deadline, which all attempts share. Each operation may be repeated,
-    /// because a key belongs to one content for ever.
+    /// because a key belongs to one content for ever. Nothing but the deadline's length is common to reads and writes.
     async fn call<T, F>(
         &self,
         operation: Operation,
@@ -223,21 +261,32 @@ impl Store {
     where
         F: Future<Output = object_store::Result<T>>,
     {
-        let Inner {
-            observed,
+        let (direction, observed) = (operation.direction(), &self.0.observed);
+        let Guards {
             bulkhead,
             breaker,
             retry,
-            deadline,
-            ..
-        } = &*self.0;
-        let due = deadline.start(sending);
-        let asked = || async { attempt().await.map_err(StoreError::sort) };
-        retry
+        } = match direction {
+            Direction::Read => &self.0.reads,
+            Direction::Write => &self.0.writes,
+        };
+        let due = self.0.deadline.start(sending);
+        let asked = || async {
+            let answer = attempt().await;
+            answer.map_err(|error| StoreError::sort(direction, error))
+        };
+        let end = retry
             .run(
-                || observed.run(operation, bulkhead.run(breaker.run(due.run(asked())))),
+                || {
+                    let guarded = bulkhead.run(breaker.run(sending, due.run(asked())));
+                    observed.run(operation, guarded)
+                },
                 |error, pause| error.is_transient() && due.allows(pause) && !breaker.would_refuse(),
             )
-            .await
+            .await;
+        if direction == Direction::Write {
+            self.0.last_refusal.note(&end);
+        }
+        end
     }
 }

@@ -10,8 +10,10 @@ mod images;
 use observability::Registry;
 use observability::metrics::{Counter, Desc};
 
-pub use self::api::{ApiMetrics, Rejection, RenderSource, answers, in_flight, originals, spool};
-pub use self::dependency::{CLIENT_DURATION, CircuitMetrics, StoreMetrics};
+pub use self::api::{
+    ApiMetrics, Damage, Rejection, RenderSource, answers, in_flight, originals, spool,
+};
+pub use self::dependency::{CLIENT_DURATION, CircuitMetrics, GuardMetrics};
 pub use self::images::{CpuMetrics, ImageStages, Stage};
 
 const SHED: Desc = Desc::counter(
@@ -31,7 +33,7 @@ pub enum Shed {
     Cpu,
     /// Too many calls wait for the store.
     Bulkhead,
-    /// The store's circuit is open.
+    /// A circuit of the store is open.
     CircuitOpen,
     /// Too many whole originals are in memory.
     Originals,

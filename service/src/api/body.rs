@@ -11,7 +11,7 @@ use futures::StreamExt;
 
 use super::pace::{Breach, Pace};
 use super::problem::Problem;
-use crate::spool::{Spool, SpoolError, Spooled};
+use crate::spool::{Spool, Spooled};
 
 /// What a multipart body may have around its file: boundaries, headers and small fields.
 pub(super) const MULTIPART_OVERHEAD: u64 = 64 * 1024;
@@ -146,14 +146,4 @@ async fn discard(body: Body) {
     };
     // Whether it all arrived does not matter: the request is refused either way.
     let _ = tokio::time::timeout(DISCARDED_FOR, reading).await;
-}
-
-impl From<SpoolError> for Problem {
-    fn from(error: SpoolError) -> Self {
-        match error {
-            SpoolError::TooLarge { limit } => Self::TooLarge { limit },
-            SpoolError::Full => Self::SpoolFull,
-            SpoolError::Io(_) => Self::Internal(error.to_string()),
-        }
-    }
 }

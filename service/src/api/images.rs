@@ -5,6 +5,7 @@ mod delete;
 mod list;
 mod metadata;
 mod render;
+mod repair;
 mod upload;
 
 use axum::Router;
@@ -83,7 +84,8 @@ const UPLOAD: &[u16] = &[
 ];
 const LIST: &[u16] = &[200, 400, 421, 500, 503, 504];
 const METADATA: &[u16] = &[200, 400, 404, 421, 500, 503, 504];
-const DELETE: &[u16] = &[204, 400, 403, 404, 421, 500, 503, 504];
+/// 507: what is deleted is written down, too.
+const DELETE: &[u16] = &[204, 400, 403, 404, 421, 500, 503, 504, 507];
 const CONTENT_STATUSES: &[u16] = &[200, 206, 304, 400, 404, 416, 421, 500, 503, 504];
 /// 415 and 422: a picture that was accepted by its header may turn out undecodable.
 const RENDER_STATUSES: &[u16] = &[200, 304, 400, 404, 415, 421, 422, 500, 503, 504];

@@ -20,6 +20,7 @@ use serde::Serialize;
 use crate::catalog::CatalogError;
 use crate::domain::Unknown;
 use crate::renders::RenderError;
+use crate::spool::SpoolError;
 use crate::store::StoreError;
 
 /// Why a request has no good answer.
@@ -59,14 +60,20 @@ pub enum Problem {
     OverLimit(String),
     /// The store can't be used now.
     StoreUnavailable(StoreError),
+    /// The store takes no writes now.
+    StoreNotWritable(StoreError),
     /// The catalog can't be used now.
     CatalogUnavailable(CatalogError),
+    /// The catalog takes no changes now.
+    CatalogNotWritable(CatalogError),
     /// The service protects itself.
     Overloaded,
     /// The answer took too long.
     DeadlineExceeded,
     /// There is no room for uploads.
     SpoolFull,
+    /// Uploads can't be received now: where they are kept meanwhile fails.
+    SpoolUnavailable(SpoolError),
     /// A defect of ours.
     Internal(String),
 }
@@ -161,10 +168,20 @@ impl Problem {
                 "store-unavailable",
                 "The object store is unavailable",
             ),
+            Self::StoreNotWritable(_) => (
+                S::INSUFFICIENT_STORAGE,
+                "store-not-writable",
+                "The object store takes no uploads",
+            ),
             Self::CatalogUnavailable(_) => (
                 S::SERVICE_UNAVAILABLE,
                 "catalog-unavailable",
                 "The catalog is unavailable",
+            ),
+            Self::CatalogNotWritable(_) => (
+                S::INSUFFICIENT_STORAGE,
+                "catalog-not-writable",
+                "The catalog takes no changes",
             ),
             Self::Overloaded => (
                 S::SERVICE_UNAVAILABLE,
@@ -180,6 +197,11 @@ impl Problem {
                 S::INSUFFICIENT_STORAGE,
                 "spool-full",
                 "There is no room for uploads",
+            ),
+            Self::SpoolUnavailable(_) => (
+                S::SERVICE_UNAVAILABLE,
+                "spool-unavailable",
+                "Uploads can't be received",
             ),
             Self::Internal(_) => (S::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
         }
@@ -209,12 +231,21 @@ impl Problem {
             Self::StoreUnavailable(_) => {
                 "pictures can't be read or stored now; metadata still can".to_owned()
             }
+            Self::StoreNotWritable(_) => {
+                "no picture can be stored now, for want of space or rights; pictures can still be read".to_owned()
+            }
             Self::CatalogUnavailable(_) => "the catalog does not answer now".to_owned(),
+            Self::CatalogNotWritable(_) => {
+                "nothing can be added or deleted now, for want of space or rights; pictures can still be read".to_owned()
+            }
             Self::Overloaded => {
                 "there is more to do than the service can; try again soon".to_owned()
             }
             Self::DeadlineExceeded => "the service gave up on this request".to_owned(),
-            Self::SpoolFull => "other uploads take all the room; try again later".to_owned(),
+            Self::SpoolFull => "there is no room to receive it; try again later".to_owned(),
+            Self::SpoolUnavailable(_) => {
+                "no upload can be received now; pictures can still be read".to_owned()
+            }
             Self::Internal(_) => {
                 "the service failed; the trace id tells its operators why".to_owned()
             }
@@ -228,9 +259,13 @@ impl Problem {
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::StoreUnavailable(error) => Some(error.retry_after()),
+            Self::StoreUnavailable(error) | Self::StoreNotWritable(error) => {
+                Some(error.retry_after())
+            }
             Self::CatalogUnavailable(_) | Self::Overloaded => Some(Duration::from_secs(1)),
-            Self::SpoolFull => Some(Duration::from_secs(5)),
+            Self::CatalogNotWritable(_) | Self::SpoolFull | Self::SpoolUnavailable(_) => {
+                Some(Duration::from_secs(5))
+            }
             _ => None,
         }
     }
@@ -245,11 +280,20 @@ impl Problem {
             Self::StoreUnavailable(error) => {
                 tracing::warn!(event.dataset = dataset, error.r#type = error.error_type(), error.message = %error, "store unavailable");
             }
+            Self::StoreNotWritable(error) => {
+                tracing::warn!(event.dataset = dataset, error.r#type = error.error_type(), error.message = %error, "store takes no writes");
+            }
+            Self::CatalogNotWritable(error) => {
+                tracing::warn!(event.dataset = dataset, error.r#type = error.error_type(), error.message = %error, "catalog takes no changes");
+            }
             Self::CatalogUnavailable(error) => {
                 tracing::warn!(event.dataset = dataset, error.r#type = error.error_type(), error.message = %error, "catalog unavailable");
             }
             Self::DeadlineExceeded => {
                 tracing::warn!(event.dataset = dataset, "request deadline exceeded");
+            }
+            Self::SpoolUnavailable(error) => {
+                tracing::warn!(event.dataset = dataset, error.r#type = "spool", error.message = %error, "upload spool unavailable");
             }
             Self::SpoolFull => tracing::warn!(event.dataset = dataset, "upload spool full"),
             Self::Internal(cause) => {
@@ -324,20 +368,30 @@ pub async fn finish(
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        if error.is_unavailable() {
-            Self::StoreUnavailable(error)
-        } else {
-            Self::Internal(error.to_string())
+        match error {
+            StoreError::NotWritable { .. } => Self::StoreNotWritable(error),
+            _ if error.is_unavailable() => Self::StoreUnavailable(error),
+            _ => Self::Internal(error.to_string()),
         }
     }
 }
 
 impl From<CatalogError> for Problem {
     fn from(error: CatalogError) -> Self {
-        if error.is_unavailable() {
-            Self::CatalogUnavailable(error)
-        } else {
-            Self::Internal(error.to_string())
+        match error {
+            CatalogError::NotWritable { .. } => Self::CatalogNotWritable(error),
+            _ if error.is_unavailable() => Self::CatalogUnavailable(error),
+            _ => Self::Internal(error.to_string()),
+        }
+    }
+}
+
+impl From<SpoolError> for Problem {
+    fn from(error: SpoolError) -> Self {
+        match error {
+            SpoolError::TooLarge { limit } => Self::TooLarge { limit },
+            SpoolError::Full => Self::SpoolFull,
+            SpoolError::Io(_) => Self::SpoolUnavailable(error),
         }
     }
 }

@@ -50,9 +50,11 @@ impl Dependencies {
         self.0.stopping.store(true, Ordering::Relaxed);
     }
 
-    /// Without the catalog nothing can be served; without the store, metadata still can.
+    /// Without the catalog nothing can be served; without the store, metadata still can; and with a store that takes no
+    /// writes, everything can be read.
     pub(super) async fn readiness(&self) -> Readiness {
         let Known { catalog, store } = self.ask().await;
+        let writes = self.0.store.takes_writes();
         let running = if self.0.stopping.load(Ordering::Relaxed) {
             Err("the service is stopping".to_owned())
         } else {
@@ -60,7 +62,7 @@ impl Dependencies {
         };
         Readiness {
             ready: catalog.is_ok() && running.is_ok(),
-            degraded: store.is_err(),
+            degraded: store.is_err() || writes.is_err(),
             checks: vec![
                 Check {
                     name: "catalog",
@@ -69,6 +71,10 @@ impl Dependencies {
                 Check {
                     name: store::NAME,
                     result: store,
+                },
+                Check {
+                    name: "store_writes",
+                    result: writes,
                 },
                 Check {
                     name: "running",

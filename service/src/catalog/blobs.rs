@@ -1,4 +1,5 @@
-//! Stored copies and how many pictures refer to each. Every function takes the row's lock, to the transaction's end.
+//! Stored copies and how many pictures refer to each. Every function that changes something takes the row's lock, to the
+//! transaction's end.
 
 use super::{
     CatalogError,
@@ -14,6 +15,7 @@ pub(super) const LOCK_OF_IMAGE: &str = "UPDATE blobs SET refs = refs \
      WHERE hash = (SELECT images.hash FROM images WHERE images.id = $1) RETURNING hash, generation";
 pub(super) const RELEASE: &str = "UPDATE blobs SET refs = refs - 1 WHERE hash = $1 AND refs > 1";
 pub(super) const DELETE: &str = "DELETE FROM blobs WHERE hash = $1";
+pub(super) const IS_THERE: &str = "SELECT hash FROM blobs WHERE hash = $1 AND generation = $2";
 
 /// Counts one more reference to this content. Answers the copy to rely on: an older one when there is one, else `new`.
 pub(super) async fn refer<D: Dialect>(
@@ -64,6 +66,17 @@ pub(super) async fn release_one_of_several<D: Dialect>(
         .execute(connection)
         .await?
         == 1)
+}
+
+/// Whether this copy, and not only one of the same content, is referred to.
+pub(super) async fn is_there<D: Dialect>(
+    connection: &mut D::Connection,
+    blob: Blob,
+) -> Result<bool, CatalogError> {
+    let query = Query::<D>::new(IS_THERE)
+        .bind(blob.hash.as_bytes().to_vec())
+        .bind(blob.generation);
+    Ok(query.optional(connection).await?.is_some())
 }
 
 /// The copy that a row with `hash` and `generation` names.

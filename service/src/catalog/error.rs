@@ -17,6 +17,12 @@ pub enum CatalogError {
         /// In the database's words.
         reason: String,
     },
+    /// The database works, but takes no changes: it has no space left, or is read-only.
+    #[error("the catalog takes no changes: {reason}")]
+    NotWritable {
+        /// In the database's words.
+        reason: String,
+    },
     /// No answer within the operation's deadline.
     #[error("the catalog did not answer within {deadline:?}")]
     Timeout {
@@ -66,11 +72,14 @@ const fn advice(found: i64, known: i64) -> &'static str {
 }
 
 impl CatalogError {
-    /// Whether the catalog could not be asked, so that the same may work later.
+    /// Whether the catalog can't do it now, so that the same may work later.
     pub const fn is_unavailable(&self) -> bool {
         matches!(
             self,
-            Self::Unavailable { .. } | Self::Timeout { .. } | Self::OutcomeUnknown { .. }
+            Self::Unavailable { .. }
+                | Self::NotWritable { .. }
+                | Self::Timeout { .. }
+                | Self::OutcomeUnknown { .. }
         )
     }
 
@@ -78,6 +87,7 @@ impl CatalogError {
     pub const fn error_type(&self) -> &'static str {
         match self {
             Self::Unavailable { .. } => "unavailable",
+            Self::NotWritable { .. } => "not_writable",
             Self::Timeout { .. } => "timeout",
             Self::OutcomeUnknown { .. } => "outcome_unknown",
             Self::Conflict { .. } => "conflict",
@@ -129,15 +139,21 @@ fn sort(code: Option<&str>, reason: String) -> CatalogError {
         .then(|| code.parse::<i32>().ok())
         .flatten()
     {
-        // The low byte is the primary result code: busy, locked, read-only, interrupted, I/O error, full, cannot open.
+        // The low byte is the primary result code: no permission, read-only, full; busy, locked, interrupted, I/O error,
+        // cannot open.
         return match sqlite & 0xff {
-            5 | 6 | 8 | 9 | 10 | 13 | 14 => CatalogError::Unavailable { reason },
+            3 | 8 | 13 => CatalogError::NotWritable { reason },
+            5 | 6 | 9 | 10 | 14 => CatalogError::Unavailable { reason },
             11 | 26 => CatalogError::Corrupt { reason },
             _ => CatalogError::Refused { reason },
         };
     }
+    // disk_full, read_only_sql_transaction (a standby, or a server that its disk watch has made read-only).
+    if matches!(code, "53100" | "25006") {
+        return CatalogError::NotWritable { reason };
+    }
     match code.get(..2).unwrap_or_default() {
-        // Connection, authorization, read-only transaction, serialization or deadlock, missing database, resources,
+        // Connection, authorization, transaction state, serialization or deadlock, missing database, resources,
         // operator intervention (shutdown, statement timeout), system error.
         "08" | "25" | "28" | "3D" | "40" | "53" | "55" | "57" | "58" => {
             CatalogError::Unavailable { reason }
@@ -154,17 +170,22 @@ mod tests {
     #[test]
     fn codes_of_both_databases_are_sorted_by_what_can_be_done() {
         let kinds = [
-            ("5", "unavailable"),     // SQLITE_BUSY
-            ("4874", "unavailable"),  // SQLITE_IOERR_SHMSIZE
-            ("13", "unavailable"),    // SQLITE_FULL
-            ("11", "corrupt"),        // SQLITE_CORRUPT
-            ("26", "corrupt"),        // SQLITE_NOTADB
-            ("1", "refused"),         // SQLITE_ERROR: no such table
-            ("57014", "unavailable"), // query_canceled, by statement_timeout
-            ("53300", "unavailable"), // too_many_connections
-            ("40P01", "unavailable"), // deadlock_detected
-            ("XX001", "corrupt"),     // data_corrupted
-            ("42P01", "refused"),     // undefined_table
+            ("5", "unavailable"),      // SQLITE_BUSY
+            ("4874", "unavailable"),   // SQLITE_IOERR_SHMSIZE
+            ("13", "not_writable"),    // SQLITE_FULL
+            ("8", "not_writable"),     // SQLITE_READONLY
+            ("1032", "not_writable"),  // SQLITE_READONLY_DBMOVED
+            ("778", "unavailable"),    // SQLITE_IOERR_WRITE
+            ("11", "corrupt"),         // SQLITE_CORRUPT
+            ("26", "corrupt"),         // SQLITE_NOTADB
+            ("1", "refused"),          // SQLITE_ERROR: no such table
+            ("57014", "unavailable"),  // query_canceled, by statement_timeout
+            ("53100", "not_writable"), // disk_full
+            ("25006", "not_writable"), // read_only_sql_transaction
+            ("53300", "unavailable"),  // too_many_connections
+            ("40P01", "unavailable"),  // deadlock_detected
+            ("XX001", "corrupt"),      // data_corrupted
+            ("42P01", "refused"),      // undefined_table
         ];
         for (code, expected) in kinds {
             assert_eq!(

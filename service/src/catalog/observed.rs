@@ -47,6 +47,7 @@ operations! {
     INSERT_IMAGES = "INSERT" "images";
     DELETE_IMAGES = "DELETE" "images";
     INSERT_VARIANTS = "INSERT" "variants";
+    SELECT_BLOBS = "SELECT" "blobs";
     SELECT_JOBS = "SELECT" "jobs";
     INSERT_JOBS = "INSERT" "jobs";
     UPDATE_JOBS = "UPDATE" "jobs";
@@ -144,6 +145,10 @@ impl<C: Catalog> Catalog for Observed<C> {
     async fn list_images(&self, page: &PageRequest) -> Result<Page, CatalogError> {
         self.observe(SELECT_IMAGES, self.inner.list_images(page))
             .await
+    }
+
+    async fn has_copy(&self, blob: &Blob) -> Result<bool, CatalogError> {
+        self.observe(SELECT_BLOBS, self.inner.has_copy(blob)).await
     }
 
     async fn delete_image(&self, id: ImageId) -> Result<bool, CatalogError> {

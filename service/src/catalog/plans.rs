@@ -24,6 +24,7 @@ fn statements<D: Dialect>() -> Vec<&'static str> {
         blobs::LOCK_OF_IMAGE,
         blobs::RELEASE,
         blobs::DELETE,
+        blobs::IS_THERE,
         D::CLAIM,
         jobs::HEARTBEAT,
         jobs::COMPLETE,

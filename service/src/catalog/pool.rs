@@ -43,7 +43,7 @@ impl<D: Dialect> Pool<D> {
         self.within_deadline(async {
             let mut loan = self.acquire().await?;
             let result = work(&mut loan).await;
-            loan.finished = true;
+            loan.finished = may_be_lent_again(&result);
             result
         })
         .await
@@ -59,22 +59,21 @@ impl<D: Dialect> Pool<D> {
             .within_deadline(async {
                 let mut loan = self.acquire().await?;
                 let mut transaction = loan.begin_with(D::BEGIN).await?;
-                let result = match work(&mut transaction).await {
+                // Whether the connection is out of the transaction, for certain.
+                let (result, out) = match work(&mut transaction).await {
                     Ok(done) => {
                         committing.store(true, Ordering::Relaxed);
-                        transaction
-                            .commit()
-                            .await
-                            .map_err(unconfirmed)
-                            .map(|()| done)
+                        let committed = transaction.commit().await;
+                        let out = committed.is_ok();
+                        (committed.map_err(unconfirmed).map(|()| done), out)
                     }
+                    // The first error is the one that matters.
                     Err(error) => {
-                        // The first error is the one that matters; a failed rollback ends with the connection.
-                        let _ = transaction.rollback().await;
-                        Err(error)
+                        let out = transaction.rollback().await.is_ok();
+                        (Err(error), out)
                     }
                 };
-                loan.finished = true;
+                loan.finished = out && may_be_lent_again(&result);
                 result
             })
             .await;
@@ -129,6 +128,12 @@ impl<D: Dialect> Pool<D> {
     }
 }
 
+/// Whether a connection may go back to the pool after this. A session may have been made read-only for as long as it lives,
+/// while a new one can write again.
+const fn may_be_lent_again<T>(result: &Result<T, CatalogError>) -> bool {
+    !matches!(result, Err(CatalogError::NotWritable { .. }))
+}
+
 /// A commit that failed. The database's own refusal is definite; a lost connection is not.
 fn unconfirmed(error: sqlx::Error) -> CatalogError {
     match error {
@@ -140,7 +145,7 @@ fn unconfirmed(error: sqlx::Error) -> CatalogError {
 }
 
 /// A lent connection. One that is dropped before its work finished (a deadline, a caller that left) is closed: back in
-/// the pool, it would wait there for an answer that perhaps never comes.
+/// the pool, it would wait there for an answer that perhaps never comes, or in a transaction that nobody ends.
 struct Loan<D: Dialect> {
     connection: PoolConnection<D>,
     finished: bool,

@@ -10,7 +10,7 @@ use observability::Registry;
 use tokio::{sync::Notify, task::JoinHandle};
 
 use super::{
-    Catalog, CatalogError, CatalogUrl, Inserted, Options,
+    Catalog, CatalogError, CatalogUrl, Inserted, Options, blobs,
     dialect::{Dialect, Pools},
     images, jobs,
     metrics::PoolMetrics,
@@ -110,6 +110,13 @@ impl<D: Dialect> Catalog for SqlCatalog<D> {
         let page = page.clone();
         self.readers
             .run(|c| Box::pin(images::list::<D>(c, page)))
+            .await
+    }
+
+    async fn has_copy(&self, blob: &Blob) -> Result<bool, CatalogError> {
+        let blob = *blob;
+        self.readers
+            .run(|c| Box::pin(blobs::is_there::<D>(c, blob)))
             .await
     }
 

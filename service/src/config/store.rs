@@ -19,9 +19,9 @@ pub struct StoreConfig {
     pub deadline: Option<Duration>,
     /// `CHITRAM_STORE_IDLE_TIMEOUT`: the longest pause in the body of an object, default 2 s; `off` waits for ever.
     pub idle_timeout: Option<Duration>,
-    /// `CHITRAM_STORE_BREAKER`: whether a failing store is left alone for a while, default on.
+    /// `CHITRAM_STORE_BREAKER`: whether a failing store is left alone for a while, by reads and writes apart; default on.
     pub breaker: bool,
-    /// `CHITRAM_STORE_CONCURRENCY`: calls that may wait for the store at the same time, default 256.
+    /// `CHITRAM_STORE_CONCURRENCY`: reads that may wait for the store at the same time, and as many writes; default 256.
     pub concurrency: usize,
 }
 

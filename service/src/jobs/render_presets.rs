@@ -40,6 +40,7 @@ impl Handlers {
             .store
             .get(&Key::Original(image.blob))
             .await?
+            .sized(image.bytes)?
             .bytes()
             .await?;
         self.renderer.record(Stage::Fetch, image.format, began);

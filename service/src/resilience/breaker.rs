@@ -26,7 +26,7 @@ pub struct Policy {
     pub minimum: usize,
     /// The share of bad outcomes that opens the circuit.
     pub bad_share: f64,
-    /// A call that takes this long counts as bad, whatever it answered.
+    /// A call that takes this long counts as bad, whatever it answered. The time that sending takes comes on top.
     pub slow: Duration,
     /// How long the circuit stays open at first.
     pub open_first: Duration,
@@ -81,7 +81,11 @@ pub struct CircuitOpen {
     pub retry_after: Duration,
 }
 
-/// The breaker of one dependency. Clones share its state.
+/// A time between two transitions of a circuit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Generation(u64);
+
+/// The breaker of one direction of a dependency. Clones share its state.
 #[derive(Clone)]
 pub struct Breaker(Arc<Inner>);
 
@@ -120,12 +124,14 @@ impl Breaker {
         }))
     }
 
-    /// Makes a call, or refuses it.
+    /// Makes a call, or refuses it. `sending` is the time that a healthy call may take for what its caller gives it: a large
+    /// upload is not slow for being large.
     pub async fn run<T, E: CallError>(
         &self,
+        sending: Duration,
         call: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
-        let admission = self.admit()?;
+        let admission = self.admit(sending)?;
         let result = call.await;
         let good = !matches!(&result, Err(error) if error.is_fault());
         admission.finish(good);
@@ -142,17 +148,23 @@ impl Breaker {
         }
     }
 
-    /// Counts a failure that showed only after the call had been answered, such as a body that stopped half-way.
-    pub fn report_fault(&self) {
+    /// The time that is now, for [`Self::report_fault`].
+    pub fn generation(&self) -> Generation {
+        Generation(self.0.core().generation)
+    }
+
+    /// Counts a failure that showed only after the call had been answered, such as a body that stopped half-way. `since` is
+    /// when the call was answered: a body from before a recovery says nothing about the time after it.
+    pub fn report_fault(&self, since: Generation) {
         if let Some(policy) = self.0.policy {
             let mut core = self.0.core();
-            if core.state == CircuitState::Closed {
+            if core.state == CircuitState::Closed && core.generation == since.0 {
                 self.0.remember(&mut core, policy, false);
             }
         }
     }
 
-    fn admit(&self) -> Result<Admission, CircuitOpen> {
+    fn admit(&self, sending: Duration) -> Result<Admission, CircuitOpen> {
         let now = Instant::now();
         let mut core = self.0.core();
         if core.state == CircuitState::Open && now >= core.open_until {
@@ -175,6 +187,7 @@ impl Breaker {
             breaker: Arc::clone(&self.0),
             generation: core.generation,
             began: now,
+            sending,
             finished: false,
         })
     }
@@ -217,7 +230,8 @@ impl Inner {
         }
         let bad = core.outcomes.iter().filter(|(_, good)| !good).count();
         let seen = core.outcomes.len();
-        if seen >= policy.minimum && bad as f64 >= policy.bad_share * seen as f64 {
+        // A call that went well is no reason to open, even when it completes a minimum of bad ones: they are over.
+        if !good && seen >= policy.minimum && bad as f64 >= policy.bad_share * seen as f64 {
             self.open(core, policy);
         }
     }
@@ -242,6 +256,7 @@ struct Admission {
     breaker: Arc<Inner>,
     generation: u64,
     began: Instant,
+    sending: Duration,
     finished: bool,
 }
 
@@ -254,7 +269,7 @@ impl Admission {
     fn slow(&self) -> bool {
         self.breaker
             .policy
-            .is_some_and(|policy| self.began.elapsed() >= policy.slow)
+            .is_some_and(|policy| self.began.elapsed() >= policy.slow + self.sending)
     }
 }
 

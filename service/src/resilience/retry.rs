@@ -82,12 +82,14 @@ mod tests {
     use observability::Registry;
 
     use super::*;
-    use crate::telemetry::StoreMetrics;
+    use crate::resilience::Direction;
+    use crate::telemetry::GuardMetrics;
 
     #[tokio::test(start_paused = true)]
     async fn retries_stay_a_tenth_of_the_calls_and_only_worthwhile_ones_are_made() {
         let registry = Registry::new(&observability::testing::service());
-        let retry = Retry::new(StoreMetrics::new(&registry, "store", 1).retries);
+        let metrics = GuardMetrics::new(&registry, "store", Direction::Read, 1);
+        let retry = Retry::new(metrics.retries);
         let attempts = AtomicU32::new(0);
         let attempt = || async {
             attempts.fetch_add(1, Ordering::Relaxed);

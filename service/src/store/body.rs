@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures::stream::{BoxStream, Stream, StreamExt};
 
 use super::StoreError;
-use crate::resilience::{Breaker, CallError, Overdue};
+use crate::resilience::{Breaker, CallError, Direction, Overdue};
 
 /// Ends `body` when it pauses for longer than `idle`, and tells the breaker about a body that fails half-way: the
 /// answer's headers had already been counted as a success.
@@ -16,6 +16,7 @@ pub(super) fn guarded(
     breaker: Breaker,
 ) -> BoxStream<'static, Result<Bytes, StoreError>> {
     let body = Box::pin(body);
+    let since = breaker.generation();
     futures::stream::unfold(Some((body, breaker)), move |state| async move {
         let (mut body, breaker) = state?;
         let next = match idle {
@@ -26,14 +27,14 @@ pub(super) fn guarded(
         };
         let chunk = match next {
             Ok(None) => return None,
-            Ok(Some(chunk)) => chunk.map_err(StoreError::sort),
+            Ok(Some(chunk)) => chunk.map_err(|error| StoreError::sort(Direction::Read, error)),
             Err(overdue) => Err(overdue),
         };
         match chunk {
             Ok(bytes) => Some((Ok(bytes), Some((body, breaker)))),
             Err(error) => {
                 if error.is_fault() {
-                    breaker.report_fault();
+                    breaker.report_fault(since);
                 }
                 Some((Err(error), None))
             }

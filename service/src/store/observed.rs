@@ -9,6 +9,7 @@ use observability::client::{self, Call};
 use observability::metrics::Histogram;
 
 use super::{NAME, StoreError};
+use crate::resilience::Direction;
 use crate::telemetry::CLIENT_DURATION;
 
 /// What is asked of the store.
@@ -22,6 +23,13 @@ pub(super) enum Operation {
 
 impl Operation {
     const ALL: [Self; 4] = [Self::Get, Self::Put, Self::Head, Self::Delete];
+
+    pub(super) const fn direction(self) -> Direction {
+        match self {
+            Self::Get | Self::Head => Direction::Read,
+            Self::Put | Self::Delete => Direction::Write,
+        }
+    }
 
     /// The operation as S3 names it.
     const fn span_name(self) -> &'static str {
@@ -58,12 +66,14 @@ pub(super) struct Observed {
 }
 
 /// How a call that was made can end badly: what the store did, and `cancelled` when the caller left first.
-const FAILURES: [&str; 7] = [
+const FAILURES: [&str; 9] = [
     "not_found",
+    "damaged",
     "connect",
     "io",
     "server",
     "timeout",
+    "not_writable",
     "refused",
     "cancelled",
 ];

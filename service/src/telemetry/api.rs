@@ -25,6 +25,16 @@ const UPLOADS_ACCEPTED: Desc = Desc::counter(
     "Uploads that made a new image.",
     &[],
 );
+const OBJECTS_REPAIRED: Desc = Desc::counter(
+    "chitram_objects_repaired_total",
+    "Objects that were not as the catalog says and were put again by an upload of the same bytes.",
+    &["reason"],
+);
+const OBJECTS_ORPHANED: Desc = Desc::counter(
+    "chitram_objects_orphaned_total",
+    "Objects that uploads may have left in the store without a row.",
+    &[],
+);
 const SPOOL_LIMIT: Desc = Desc::gauge(
     "chitram_spool_bytes_limit",
     "Bytes that unfinished uploads may take on disk.",
@@ -104,10 +114,32 @@ impl Rejection {
     ];
 }
 
+/// How an object differs from what the catalog says of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Damage {
+    /// It is not there.
+    Missing,
+    /// It is longer or shorter.
+    Size,
+}
+
+impl Damage {
+    /// The damage as a label value.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Size => "size",
+        }
+    }
+}
+
 /// What the API counts beyond what the HTTP layer does.
 pub struct ApiMetrics {
     /// Uploads that made a new image.
     pub uploads_accepted: Counter,
+    /// Objects left without a row, maybe.
+    pub objects_orphaned: Counter,
+    repaired: [(Damage, Counter); 2],
     renders: HashMap<(RenderSource, Format), Histogram>,
     rejected: HashMap<Rejection, Counter>,
 }
@@ -133,6 +165,11 @@ impl ApiMetrics {
             .map(|(reason, name)| (reason, registry.counter(&REJECTED, &[("reason", name)])));
         Self {
             uploads_accepted: registry.counter(&UPLOADS_ACCEPTED, &[]),
+            objects_orphaned: registry.counter(&OBJECTS_ORPHANED, &[]),
+            repaired: [Damage::Missing, Damage::Size].map(|damage| {
+                let labels = [("reason", damage.name())];
+                (damage, registry.counter(&OBJECTS_REPAIRED, &labels))
+            }),
             renders: renders.collect(),
             rejected: rejected.into_iter().collect(),
         }
@@ -142,6 +179,13 @@ impl ApiMetrics {
     pub fn rendered(&self, source: RenderSource, format: Format, elapsed: Duration) {
         if let Some(histogram) = self.renders.get(&(source, format)) {
             histogram.record(elapsed);
+        }
+    }
+
+    /// An object was put again.
+    pub fn repaired(&self, damage: Damage) {
+        for (_, counter) in self.repaired.iter().filter(|(each, _)| *each == damage) {
+            counter.inc();
         }
     }
 

@@ -4,6 +4,7 @@ use observability::Registry;
 use observability::metrics::{Counter, Desc, Gauge, SECONDS};
 
 use super::{Shed, shed};
+use crate::resilience::Direction;
 use crate::resilience::breaker::CircuitState;
 
 /// Calls to the object store.
@@ -20,43 +21,48 @@ pub const CLIENT_DURATION: Desc = Desc::histogram(
 );
 const CIRCUIT_STATE: Desc = Desc::gauge(
     "chitram_circuit_state",
-    "1 for the state the circuit breaker is in, 0 for the others.",
-    &["dependency", "state"],
+    "1 for the state the circuit breaker of a direction is in, 0 for the others.",
+    &["dependency", "direction", "state"],
 );
 const CIRCUIT_TRANSITIONS: Desc = Desc::counter(
     "chitram_circuit_transitions_total",
-    "Times that the circuit breaker entered a state.",
-    &["dependency", "state"],
+    "Times that the circuit breaker of a direction entered a state.",
+    &["dependency", "direction", "state"],
 );
 const RETRIES: Desc = Desc::counter(
     "chitram_retries_total",
     "Second attempts of calls to a dependency.",
-    &["dependency"],
+    &["dependency", "direction"],
 );
 const BULKHEAD_LIMIT: Desc = Desc::gauge(
     "chitram_bulkhead_limit",
-    "Calls that may wait for a dependency at the same time.",
-    &["dependency"],
+    "Calls of a direction that may wait for a dependency at the same time.",
+    &["dependency", "direction"],
 );
 const BULKHEAD_IN_USE: Desc = Desc::gauge(
     "chitram_bulkhead_in_use",
-    "Calls that wait for a dependency now.",
-    &["dependency"],
+    "Calls of a direction that wait for a dependency now.",
+    &["dependency", "direction"],
 );
 
-/// The circuit breaker of one dependency.
+/// The circuit breaker of one direction of a dependency.
 pub struct CircuitMetrics {
     dependency: &'static str,
+    direction: Direction,
     states: [(CircuitState, Gauge, Counter); 3],
     /// Calls refused because the circuit was open.
     pub refused: Counter,
 }
 
 impl CircuitMetrics {
-    /// Handles for `dependency`.
-    pub fn new(registry: &Registry, dependency: &'static str) -> Self {
+    /// Handles for calls of this direction to `dependency`.
+    pub fn new(registry: &Registry, dependency: &'static str, direction: Direction) -> Self {
         let states = CircuitState::ALL.map(|state| {
-            let labels = [("dependency", dependency), ("state", state.name())];
+            let labels = [
+                ("dependency", dependency),
+                ("direction", direction.name()),
+                ("state", state.name()),
+            ];
             (
                 state,
                 registry.gauge(&CIRCUIT_STATE, &labels),
@@ -65,6 +71,7 @@ impl CircuitMetrics {
         });
         Self {
             dependency,
+            direction,
             states,
             refused: shed(registry, Shed::CircuitOpen),
         }
@@ -83,12 +90,14 @@ impl CircuitMetrics {
         for (_, _, transitions) in self.states.iter().filter(|(each, ..)| *each == state) {
             transitions.inc();
         }
-        let (dependency, state_name) = (self.dependency, state.name());
+        let (dependency, direction) = (self.dependency, self.direction.name());
+        let state_name = state.name();
         match state {
             CircuitState::Open => {
                 tracing::warn!(
                     event.dataset = "chitram.circuit",
                     dependency,
+                    direction,
                     state = state_name,
                     "circuit opened"
                 );
@@ -97,6 +106,7 @@ impl CircuitMetrics {
                 tracing::debug!(
                     event.dataset = "chitram.circuit",
                     dependency,
+                    direction,
                     state = state_name,
                     "circuit half open"
                 );
@@ -105,6 +115,7 @@ impl CircuitMetrics {
                 tracing::info!(
                     event.dataset = "chitram.circuit",
                     dependency,
+                    direction,
                     state = state_name,
                     "circuit closed"
                 );
@@ -113,25 +124,30 @@ impl CircuitMetrics {
     }
 }
 
-/// What guards the store.
-pub struct StoreMetrics {
+/// What guards one direction of a dependency.
+pub struct GuardMetrics {
     /// Its breaker.
     pub circuit: CircuitMetrics,
     /// Its retries.
     pub retries: Counter,
-    /// Calls that wait for it.
+    /// Calls that wait.
     pub in_use: Gauge,
     /// Calls refused because too many wait.
     pub bulkhead_full: Counter,
 }
 
-impl StoreMetrics {
-    /// Handles for `dependency`, whose bulkhead lets `limit` calls wait.
-    pub fn new(registry: &Registry, dependency: &'static str, limit: usize) -> Self {
-        let labels = [("dependency", dependency)];
+impl GuardMetrics {
+    /// Handles for calls of this direction to `dependency`, of which the bulkhead lets `limit` wait.
+    pub fn new(
+        registry: &Registry,
+        dependency: &'static str,
+        direction: Direction,
+        limit: usize,
+    ) -> Self {
+        let labels = [("dependency", dependency), ("direction", direction.name())];
         registry.gauge(&BULKHEAD_LIMIT, &labels).set(limit as f64);
         Self {
-            circuit: CircuitMetrics::new(registry, dependency),
+            circuit: CircuitMetrics::new(registry, dependency, direction),
             retries: registry.counter(&RETRIES, &labels),
             in_use: registry.gauge(&BULKHEAD_IN_USE, &labels),
             bulkhead_full: shed(registry, Shed::Bulkhead),

@@ -34,6 +34,8 @@ macro_rules! promises {
                 $module::$promise(&home).await;
                 home.close().await;
             )*
+            outage::a_session_that_may_not_write_is_not_used_for_longer_than_it_must(&server).await;
+            outage::a_disk_without_room_refuses_changes_and_nothing_else(&server).await;
             outage::a_server_that_is_gone_is_unavailable(server).await;
         }
     };
@@ -43,6 +45,7 @@ promises! {
     images::an_inserted_image_reads_back_whole,
     images::a_second_upload_of_the_same_bytes_answers_the_first,
     images::another_owner_shares_the_stored_copy,
+    images::a_copy_is_there_while_a_picture_refers_to_it,
     images::a_copy_is_purged_when_its_last_picture_is_deleted,
     images::content_that_comes_back_after_a_delete_gets_a_copy_of_its_own,
     images::a_list_is_newest_first_and_complete_page_by_page,

@@ -14,11 +14,18 @@ const TRANSITIONS: &str = "chitram_circuit_transitions_total";
 const CALLS: &str = "http_client_request_duration_seconds_count";
 const SHED: &str = "chitram_shed_total";
 
+/// Whether the circuit of reads is in this state.
 async fn is(service: &Service, state: &str) -> bool {
-    service
-        .count(STATE, &[("dependency", "store"), ("state", state)])
-        .await
-        == 1
+    circuit_is(service, "read", state).await
+}
+
+async fn circuit_is(service: &Service, direction: &str, state: &str) -> bool {
+    let labels = [
+        ("dependency", "store"),
+        ("direction", direction),
+        ("state", state),
+    ];
+    service.count(STATE, &labels).await == 1
 }
 
 async fn with_picture(store: &FakeStore, settings: &[(&str, &str)]) -> (Service, Vec<u8>, String) {
@@ -80,7 +87,7 @@ async fn a_refused_store_costs_content_and_uploads_a_503_and_the_rest_nothing() 
     let ready = service.admin("/ready").await;
     assert_eq!(ready.status, 200, "degraded, not down: {}", ready.text());
 
-    assert!(is(&service, "open").await);
+    assert!(circuit_is(&service, "write", "open").await);
     let refused = service
         .count(
             CALLS,
@@ -199,7 +206,12 @@ async fn calls_that_are_slower_than_the_breaker_allows_open_it_though_they_succe
 #[tokio::test]
 async fn a_failing_store_is_asked_once_more_within_the_budget_and_then_left_alone() {
     let store = FakeStore::start().await;
-    let (service, _, path) = with_picture(&store, &[("CHITRAM_STORE_BREAKER", "off")]).await;
+    // However busy the machine is, no call is given up.
+    let patient = [
+        ("CHITRAM_STORE_BREAKER", "off"),
+        ("CHITRAM_STORE_DEADLINE", "20s"),
+    ];
+    let (service, _, path) = with_picture(&store, &patient).await;
     store.behave(Behaviour::Failing);
     let before = store.calls();
     for _ in 0..100 {
@@ -275,7 +287,10 @@ async fn more_calls_than_the_bulkhead_holds_are_refused_at_once() {
     );
     assert_eq!(
         service
-            .count("chitram_bulkhead_limit", &[("dependency", "store")])
+            .count(
+                "chitram_bulkhead_limit",
+                &[("dependency", "store"), ("direction", "read")]
+            )
             .await,
         3
     );

@@ -25,7 +25,8 @@ const LONGEST_LEAD: Duration = Duration::from_secs(1);
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_delete_that_races_an_upload_of_the_same_bytes_never_loses_them() {
     let service = Service::start_as(Role::All, &[("RUST_LOG", "warn")]).await;
-    let races = (1..=CONTENTS).map(|seed| race(&service, pictures::png(seed, 16, 12, false)));
+    let races =
+        (1..=CONTENTS).map(|seed| race(&service, pictures::png(seed, 16, 12, false), false));
     let survived: u32 = futures::future::join_all(races).await.into_iter().sum();
     assert!(
         (1..u32::from(CONTENTS) * RACES).contains(&survived),
@@ -43,11 +44,48 @@ async fn a_delete_that_races_an_upload_of_the_same_bytes_never_loses_them() {
     service.stop().await;
 }
 
-/// Races one content, and leaves it uploaded. Answers how often an upload survived the delete.
-async fn race(service: &Service, picture: Vec<u8>) -> u32 {
+/// The second upload finds its object lost and puts it again, while the delete's purge removes it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repair_that_races_a_delete_leaves_no_row_without_its_object_and_no_object_without_its_row()
+ {
+    let service = Service::start_as(Role::All, &[("RUST_LOG", "error")]).await;
+    let races = (1..=CONTENTS).map(|seed| race(&service, pictures::png(seed, 16, 12, false), true));
+    let survived: u32 = futures::future::join_all(races).await.into_iter().sum();
+    assert!(
+        (1..u32::from(CONTENTS) * RACES).contains(&survived),
+        "one of the two always came first, so nothing was raced: {survived} uploads survived"
+    );
+    let repaired = service.count("chitram_objects_repaired_total", &[]).await;
+    assert!(repaired > 0, "nothing was repaired, so nothing was raced");
+
+    let originals = service.folder().join("objects").join("blobs");
+    until("every purge is done", async || {
+        files_below(&originals) == usize::from(CONTENTS)
+    })
+    .await;
+    service.stop().await;
+}
+
+/// Loses the object of a content behind the service's back.
+fn lose(service: &Service, picture: &[u8]) {
+    let hash = blake3::hash(picture).to_hex();
+    let folder = service.folder().join("objects/blobs").join(hash.as_str());
+    let files = folder.read_dir().into_iter().flatten().flatten();
+    for file in files {
+        // A purge may come first.
+        let _ = std::fs::remove_file(file.path());
+    }
+}
+
+/// Races one content, and leaves it uploaded. Answers how often an upload survived the delete. With `losing`, its object is
+/// lost before each race.
+async fn race(service: &Service, picture: Vec<u8>, losing: bool) -> u32 {
     let (mut survived, mut lead) = (0, Duration::ZERO);
     let mut id = upload(service, &picture).await;
     for _ in 0..RACES {
+        if losing {
+            lose(service, &picture);
+        }
         let path = format!("/v1/images/{id}");
         let delete = send(service.request(Method::DELETE, &path));
         let second = async {

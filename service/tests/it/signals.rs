@@ -176,6 +176,7 @@ async fn a_call_that_the_breaker_refuses_has_its_span() {
     assert_eq!(opened["log.level"], "warn");
     assert_eq!(opened["event.dataset"], "chitram.circuit");
     assert_eq!(opened["labels.dependency"], "store");
+    assert_eq!(opened["labels.direction"], "read");
     let failed = telemetry.line("store unavailable").expect("a line");
     assert_eq!(
         (&failed["log.level"], &failed["error.type"]),
@@ -196,16 +197,21 @@ async fn every_metric_that_is_declared_is_there_from_the_start() {
     let service = Service::start_as(Role::All, &[]).await;
     let metrics = service.metrics().await;
     for (name, labels) in [
-        ("chitram_circuit_state", ["dependency", "state"].as_slice()),
+        (
+            "chitram_circuit_state",
+            ["dependency", "direction", "state"].as_slice(),
+        ),
         (
             "chitram_circuit_transitions_total",
-            &["dependency", "state"],
+            &["dependency", "direction", "state"],
         ),
-        ("chitram_retries_total", &["dependency"]),
+        ("chitram_retries_total", &["dependency", "direction"]),
         ("chitram_shed_total", &["reason"]),
         ("chitram_rejected_total", &["reason"]),
-        ("chitram_bulkhead_limit", &["dependency"]),
-        ("chitram_bulkhead_in_use", &["dependency"]),
+        ("chitram_bulkhead_limit", &["dependency", "direction"]),
+        ("chitram_bulkhead_in_use", &["dependency", "direction"]),
+        ("chitram_objects_repaired_total", &["reason"]),
+        ("chitram_objects_orphaned_total", &[]),
         ("chitram_cpu_permits_limit", &[]),
         ("chitram_cpu_permits_in_use", &[]),
         ("chitram_cpu_permits_waiting", &[]),

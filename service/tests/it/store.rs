@@ -62,6 +62,7 @@ async fn every_promise_is_kept(location: StoreLocation) {
     what_is_put_is_got_back_whole(&opened.store).await;
     a_range_is_cut_exactly(&opened.store).await;
     what_is_not_there_is_not_found_and_no_outage(&opened.store).await;
+    an_object_that_ends_before_a_range_is_damaged_and_no_outage(&opened.store).await;
     the_same_key_may_be_put_again(&opened.store).await;
     copies_and_variants_of_one_content_do_not_meet(&opened.store).await;
     what_is_deleted_is_gone_and_may_be_deleted_again(&opened.store).await;
@@ -129,6 +130,22 @@ async fn what_is_not_there_is_not_found_and_no_outage(store: &Store) {
     }
 }
 
+async fn an_object_that_ends_before_a_range_is_damaged_and_no_outage(store: &Store) {
+    let key = original(b"short");
+    store.put(&key, pattern(1_000)).await.expect("put");
+    assert_eq!(store.size(&key).await.expect("its size"), 1_000);
+    let error = store.get_range(&key, 5_000..5_001).await.map(|_| ());
+    let error = error.expect_err("nothing there");
+    assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
+    assert!(!error.is_unavailable());
+    let error = store.get(&key).await.expect("an object").sized(5_000);
+    let error = error.map(|_| ()).expect_err("another size");
+    assert!(
+        error.to_string().contains("1000 bytes instead of 5000"),
+        "{error}"
+    );
+}
+
 async fn the_same_key_may_be_put_again(store: &Store) {
     let bytes = pattern(3_000);
     let key = original(b"twice");
@@ -183,7 +200,15 @@ fn each_call_is_timed_by_what_it_did(opened: &Opened) {
         assert!(opened.calls(method, "") > 0, "{method}");
     }
     assert_eq!(opened.calls("GET", "not_found"), 4);
-    for error in ["connect", "io", "server", "timeout", "refused"] {
+    assert_eq!(opened.calls("GET", "damaged"), 1);
+    for error in [
+        "connect",
+        "io",
+        "server",
+        "timeout",
+        "not_writable",
+        "refused",
+    ] {
         for method in ["GET", "PUT", "DELETE", "HEAD"] {
             assert_eq!(opened.calls(method, error), 0, "{method} {error}");
         }
@@ -205,6 +230,27 @@ async fn a_stranger_is_refused(endpoint: &str, name: &str, credentials: &Credent
     assert!(matches!(error, StoreError::Refused { .. }), "{error}");
     assert!(!error.is_unavailable());
     assert_eq!(opened.calls("PUT", "refused"), 1, "no retry mends that");
+}
+
+/// Objects of a bucket that is not there were not deleted. The stand-in has one bucket, and calls every other an object that
+/// is not there.
+async fn a_bucket_that_is_gone_is_no_object_that_is_gone(
+    endpoint: &str,
+    credentials: &Credentials,
+) {
+    let opened = Opened::at(bucket(endpoint, "no-such-bucket", credentials));
+    let key = original(b"somewhere");
+    let read = opened.store.get(&key).await.map(|_| ());
+    assert!(matches!(read, Err(StoreError::Refused { .. })), "{read:?}");
+    for write in [
+        opened.store.delete(&key).await,
+        opened.store.put(&key, pattern(10)).await,
+    ] {
+        assert!(
+            matches!(write, Err(StoreError::NotWritable { .. })),
+            "{write:?}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -235,4 +281,5 @@ async fn every_promise_is_kept_by_versitygw() {
     let real = versitygw::start(&found, &launch).await.expect("it starts");
     every_promise_is_kept(bucket(&real.endpoint, &real.bucket, &real.credentials)).await;
     a_stranger_is_refused(&real.endpoint, &real.bucket, &real.credentials).await;
+    a_bucket_that_is_gone_is_no_object_that_is_gone(&real.endpoint, &real.credentials).await;
 }

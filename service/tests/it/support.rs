@@ -1,5 +1,6 @@
 //! What the tests share: a running service, a store that can be broken, and pictures.
 
+pub(crate) mod disk;
 pub(crate) mod faults;
 pub(crate) mod pictures;
 pub(crate) mod service;

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use tempfile::TempDir;
+
 use super::launch::{Launch, Running, answers_ok, start_on_ports, temporary_folder};
 use super::{Backend, Found, Source, find};
 use crate::error::Error;
@@ -41,8 +43,22 @@ pub async fn start(found: &Found, launch: &Launch) -> Result<Versitygw, Error> {
     };
     let data = temporary_folder("versitygw")?;
     let root = data.path().to_owned();
+    serve(program, launch, &root, Some(data)).await
+}
+
+/// Starts it on the folder `root`, which stays afterwards: for tests of what it says when the disk has no room.
+pub async fn start_in(program: &Path, launch: &Launch, root: &Path) -> Result<Versitygw, Error> {
+    serve(program, launch, root, None).await
+}
+
+async fn serve(
+    program: &Path,
+    launch: &Launch,
+    root: &Path,
+    data: Option<TempDir>,
+) -> Result<Versitygw, Error> {
     // A folder below the root is a bucket.
-    fs::create_dir(root.join(BUCKET)).map_err(Error::file("make", &root))?;
+    fs::create_dir(root.join(BUCKET)).map_err(Error::file("make", root))?;
     let credentials = Credentials::random();
     let spec = |ports: &[u16], log: &Path| {
         let address = format!("127.0.0.1:{}", ports[0]);
@@ -57,14 +73,14 @@ pub async fn start(found: &Found, launch: &Launch) -> Result<Versitygw, Error> {
         ];
         let spec = Spec::new("versitygw", program, log)
             .args(options)
-            .args([&root]);
+            .args([root]);
         Ok(spec
             .env("ROOT_ACCESS_KEY", &credentials.access_key)
             .env("ROOT_SECRET_KEY", &credentials.secret_key))
     };
     let ready =
         async |ports: &[u16]| answers_ok(&format!("http://127.0.0.1:{}/health", ports[0])).await;
-    let (running, ports) = start_on_ports(launch, "versitygw", 1, Some(data), spec, ready).await?;
+    let (running, ports) = start_on_ports(launch, "versitygw", 1, data, spec, ready).await?;
     let endpoint = format!("http://127.0.0.1:{}", ports[0]);
     Ok(Versitygw {
         endpoint,

@@ -66,13 +66,7 @@ pub(super) async fn content(
 
 /// The row is the truth: an object that is missing or of another size is a loss to be looked at, not a "not found".
 fn streamed(object: Result<Object, StoreError>, image: &Image) -> Result<Body, Problem> {
-    let object = object?;
-    if object.size != image.bytes {
-        return Err(Problem::Internal(format!(
-            "the object of image {} has {} bytes instead of {}",
-            image.id, object.size, image.bytes
-        )));
-    }
+    let object = object?.sized(image.bytes)?;
     Ok(Body::from_stream(object.into_stream()))
 }
 

@@ -149,6 +149,7 @@ async fn rendered(
         .store
         .get(&Key::Original(image.blob))
         .await?
+        .sized(image.bytes)?
         .bytes()
         .await?;
     api.renderer.record(Stage::Fetch, format, began);

@@ -1,5 +1,7 @@
-//! `POST /v1/images`: spool and hash, inspect, put the object, then enter the row and its job in one transaction.
+//! `POST /v1/images`: spool and hash, inspect, put the object, then enter the row and its job in one transaction. It is
+//! acknowledged when the row is there and its object was seen or put.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Json;
@@ -13,8 +15,8 @@ use observability::{propagation, scope};
 use super::super::originals::Room;
 use super::super::problem::Problem;
 use super::super::{Api, body};
-use super::Document;
-use crate::catalog::Inserted;
+use super::{Document, repair};
+use crate::catalog::{CatalogError, Inserted};
 use crate::domain::{Blob, Image, NewImage, Owner};
 use crate::renders::{Inspected, input_format};
 use crate::store::Key;
@@ -39,21 +41,35 @@ async fn accept(api: &Api, request: Request) -> Result<Response, Problem> {
     }
     let owner = Owner::default();
     let hash = spooled.hash;
-    if let Some(image) = api.catalog.image_by_hash(&owner, &hash).await? {
-        return answer(StatusCode::OK, image, None);
-    }
+    let known = match api.catalog.image_by_hash(&owner, &hash).await? {
+        None => None,
+        Some(image) => match repair::damage(api, &image).await? {
+            None => return answer(StatusCode::OK, image, None),
+            Some(damage) => Some((image, damage)),
+        },
+    };
 
     // From here on the whole picture is in memory, once.
-    let room = api.originals.room(spooled.len()).await?;
+    let room = Arc::new(api.originals.room(spooled.len()).await?);
     let bytes = spooled.into_bytes().await?;
+    if let Some((image, damage)) = known {
+        let repairing = {
+            let (api, image, bytes, room) =
+                (api.clone(), image.clone(), bytes.clone(), Arc::clone(&room));
+            async move {
+                let _room = room;
+                repair::repair(&api, &image, damage, bytes).await
+            }
+        };
+        if finished(repairing).await? {
+            return answer(StatusCode::OK, image, None);
+        }
+        // Deleted meanwhile: the bytes are new again.
+    }
     let inspected = api.renderer.inspect(bytes.clone()).await?;
     let image = describe(owner, Blob::new(hash), inspected, bytes.len() as u64);
 
-    // In a task of its own: a client that leaves now must not leave an object without its row.
-    let storing = store(api.clone(), image, bytes, room);
-    let inserted = scope::spawn(storing)
-        .await
-        .map_err(|error| Problem::Internal(format!("storing an upload failed: {error}")))??;
+    let inserted = finished(store(api.clone(), image, bytes, room)).await?;
     let status = if inserted.created {
         StatusCode::CREATED
     } else {
@@ -66,6 +82,15 @@ async fn accept(api: &Api, request: Request) -> Result<Response, Problem> {
             .job
             .map(|job| format!("</v1/jobs/{job}>; rel=\"status\"")),
     )
+}
+
+/// Runs `storing` to its end in a task of its own: a client that leaves now must not leave an object without its row.
+async fn finished<T: Send + 'static>(
+    storing: impl Future<Output = Result<T, Problem>> + Send + 'static,
+) -> Result<T, Problem> {
+    scope::spawn(storing)
+        .await
+        .map_err(|error| Problem::Internal(format!("storing an upload failed: {error}")))?
 }
 
 fn describe(
@@ -87,17 +112,44 @@ fn describe(
     }
 }
 
-/// The object first: a row always has its object. When the row is refused or its fate unknown, the object stays, under a
-/// key that nothing else uses, for the sweeper.
-async fn store(api: Api, image: NewImage, bytes: Bytes, _room: Room) -> Result<Inserted, Problem> {
-    let began = Instant::now();
-    api.store.put(&Key::Original(image.blob), bytes).await?;
+/// The object first: a row always has its object.
+async fn store(
+    api: Api,
+    image: NewImage,
+    bytes: Bytes,
+    _room: Arc<Room>,
+) -> Result<Inserted, Problem> {
+    let (own, began) = (image.blob, Instant::now());
+    api.store.put(&Key::Original(own), bytes.clone()).await?;
     api.renderer.record(Stage::Store, image.format, began);
-    let inserted = api.catalog.insert_image(image).await?;
+    let inserted = match api.catalog.insert_image(image).await {
+        Ok(inserted) => inserted,
+        Err(error) => {
+            withdraw(&api, own, &error).await;
+            return Err(error.into());
+        }
+    };
+    // The picture joined an older copy, and its own is purged: the older one has to be there.
+    if inserted.image.blob != own
+        && let Some(damage) = repair::damage(&api, &inserted.image).await?
+    {
+        // Deleted meanwhile is as good as deleted after the answer.
+        let _still_there = repair::repair(&api, &inserted.image, damage, bytes).await?;
+    }
     if inserted.created {
         api.metrics.uploads_accepted.inc();
     }
     Ok(inserted)
+}
+
+/// There is no row for an object, so it goes as well: a catalog that takes no rows would fill the store. When there may be
+/// a row after all, it stays, under a key that nothing else uses.
+async fn withdraw(api: &Api, blob: Blob, error: &CatalogError) {
+    let key = Key::Original(blob);
+    match error {
+        CatalogError::OutcomeUnknown { .. } => repair::orphaned(api, &key, error),
+        _ => repair::remove(api, &key).await,
+    }
 }
 
 fn answer(status: StatusCode, image: Image, link: Option<String>) -> Result<Response, Problem> {

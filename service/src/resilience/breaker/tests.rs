@@ -5,7 +5,7 @@ use observability::Registry;
 use observability::testing::{Scrape, service};
 use tokio::time::{advance, sleep};
 
-use crate::resilience::{BulkheadFull, Overdue};
+use crate::resilience::{BulkheadFull, Direction, Overdue};
 
 #[derive(Debug, PartialEq)]
 enum Error {
@@ -40,12 +40,12 @@ impl CallError for Error {
 
 fn breaker() -> (Breaker, Registry) {
     let registry = Registry::new(&service());
-    let metrics = CircuitMetrics::new(&registry, "store");
+    let metrics = CircuitMetrics::new(&registry, "store", Direction::Read);
     (Breaker::new(Some(Policy::default()), metrics), registry)
 }
 
 async fn call(breaker: &Breaker, result: Result<(), Error>) -> Result<(), Error> {
-    breaker.run(async { result }).await
+    breaker.run(Duration::ZERO, async { result }).await
 }
 
 async fn open(breaker: &Breaker) {
@@ -96,6 +96,17 @@ async fn an_answer_that_is_no_fault_never_opens_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_first_good_call_after_a_few_bad_ones_does_not_open_it() {
+    let (breaker, _) = breaker();
+    for _ in 0..4 {
+        assert_eq!(call(&breaker, Err(Error::Fault)).await, Err(Error::Fault));
+    }
+    for _ in 0..20 {
+        assert_eq!(call(&breaker, Ok(())).await, Ok(()));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn failures_that_are_long_ago_do_not_count() {
     let (breaker, _) = breaker();
     for _ in 0..50 {
@@ -112,7 +123,7 @@ async fn one_probe_at_a_time_and_each_bad_one_doubles_the_pause_up_to_two_second
         advance(Duration::from_millis(pause - 1)).await;
         assert_eq!(call(&breaker, Ok(())).await, Err(Error::Open), "{pause}");
         advance(Duration::from_millis(2)).await;
-        let probe = breaker.run(async {
+        let probe = breaker.run(Duration::ZERO, async {
             assert_eq!(
                 call(&breaker, Ok(())).await,
                 Err(Error::Open),
@@ -128,7 +139,7 @@ async fn one_probe_at_a_time_and_each_bad_one_doubles_the_pause_up_to_two_second
 async fn slow_calls_count_as_failures_also_when_their_caller_leaves() {
     let (breaker, _) = breaker();
     let slow = || {
-        breaker.run(async {
+        breaker.run(Duration::ZERO, async {
             sleep(Duration::from_millis(800)).await;
             Ok::<_, Error>(())
         })
@@ -137,7 +148,7 @@ async fn slow_calls_count_as_failures_also_when_their_caller_leaves() {
         assert_eq!(slow().await, Ok(()));
     }
     for _ in 0..2 {
-        let hanging = breaker.run(std::future::pending::<Result<(), Error>>());
+        let hanging = breaker.run(Duration::ZERO, std::future::pending::<Result<(), Error>>());
         assert!(
             tokio::time::timeout(Duration::from_millis(900), hanging)
                 .await
@@ -152,7 +163,7 @@ async fn a_probe_whose_caller_leaves_makes_room_for_the_next() {
     let (breaker, _) = breaker();
     open(&breaker).await;
     advance(Duration::from_secs(1)).await;
-    let probe = breaker.run(std::future::pending::<Result<(), Error>>());
+    let probe = breaker.run(Duration::ZERO, std::future::pending::<Result<(), Error>>());
     assert!(
         tokio::time::timeout(Duration::from_millis(10), probe)
             .await
@@ -164,7 +175,7 @@ async fn a_probe_whose_caller_leaves_makes_room_for_the_next() {
 #[tokio::test(start_paused = true)]
 async fn the_outcome_of_a_call_from_before_decides_nothing() {
     let (breaker, _) = breaker();
-    let late = breaker.run(async {
+    let late = breaker.run(Duration::ZERO, async {
         sleep(Duration::from_millis(600)).await;
         Ok::<_, Error>(())
     });
@@ -176,8 +187,49 @@ async fn the_outcome_of_a_call_from_before_decides_nothing() {
 #[tokio::test(start_paused = true)]
 async fn switched_off_it_lets_everything_through() {
     let registry = Registry::new(&service());
-    let breaker = Breaker::new(None, CircuitMetrics::new(&registry, "store"));
+    let breaker = Breaker::new(
+        None,
+        CircuitMetrics::new(&registry, "store", Direction::Read),
+    );
     for _ in 0..100 {
         assert_eq!(call(&breaker, Err(Error::Fault)).await, Err(Error::Fault));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_is_not_slow_for_the_time_that_its_sending_takes() {
+    let (breaker, _) = breaker();
+    let call = |sending| {
+        breaker.run(Duration::from_millis(sending), async move {
+            sleep(Duration::from_millis(1700)).await;
+            Ok::<_, Error>(())
+        })
+    };
+    for _ in 0..20 {
+        assert_eq!(call(1000).await, Ok(()));
+    }
+    assert!(!breaker.would_refuse());
+    // Half a second of sending does not explain 1.7 s.
+    for _ in 0..3 {
+        assert_eq!(call(500).await, Ok(()));
+    }
+    assert!(breaker.would_refuse());
+}
+
+#[tokio::test(start_paused = true)]
+async fn bodies_of_before_a_recovery_that_fail_after_it_do_not_open_it_again() {
+    let (breaker, _) = breaker();
+    let before = breaker.generation();
+    open(&breaker).await;
+    advance(Duration::from_secs(1)).await;
+    assert_eq!(call(&breaker, Ok(())).await, Ok(()));
+    for _ in 0..100 {
+        breaker.report_fault(before);
+    }
+    assert!(!breaker.would_refuse());
+    let now = breaker.generation();
+    for _ in 0..5 {
+        breaker.report_fault(now);
+    }
+    assert!(breaker.would_refuse());
 }

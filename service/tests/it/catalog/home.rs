@@ -88,18 +88,31 @@ impl Home {
     }
 
     /// Runs SQL behind the catalog's back.
-    pub async fn execute(&self, sql: &'static str) {
+    pub async fn execute(&self, sql: &str) {
+        let sql = AssertSqlSafe(sql.to_owned());
         if self.database.is_some() {
             let mut connection = sqlx::PgConnection::connect(&self.url)
                 .await
                 .expect("a connection");
-            connection.execute(sql).await.expect(sql);
+            connection.execute(sql).await.expect("executed");
         } else {
             let mut connection = sqlx::SqliteConnection::connect(&self.url)
                 .await
                 .expect("a connection");
-            connection.execute(sql).await.expect(sql);
+            connection.execute(sql).await.expect("executed");
         }
+    }
+
+    /// What a query for one text answers.
+    pub async fn setting(&self, name: &str) -> String {
+        let mut connection = sqlx::PgConnection::connect(&self.url)
+            .await
+            .expect("a connection");
+        let sql = AssertSqlSafe(format!("SHOW {name}"));
+        sqlx::query_scalar(sql)
+            .fetch_one(&mut connection)
+            .await
+            .expect("a setting")
     }
 
     /// Drops the database, on a server that many homes share.

@@ -171,6 +171,27 @@ pub async fn another_owner_shares_the_stored_copy(home: &Home) {
     assert_eq!(drain(home).await, [Work::Purge { blob: ann.blob }]);
 }
 
+pub async fn a_copy_is_there_while_a_picture_refers_to_it(home: &Home) {
+    let catalog = &home.catalog;
+    let (one, other) = (picture_of("one", "bytes"), picture_of("other", "bytes"));
+    let (copy, redundant) = (one.blob, other.blob);
+    let has = async |blob| catalog.has_copy(&blob).await.expect("asked");
+    assert!(!has(copy).await);
+    let one = catalog.insert_image(one).await.expect("inserted").image.id;
+    let other = catalog
+        .insert_image(other)
+        .await
+        .expect("inserted")
+        .image
+        .id;
+    assert!(has(copy).await);
+    assert!(!has(redundant).await, "another copy of the same content");
+    assert!(catalog.delete_image(one).await.expect("deleted"));
+    assert!(has(copy).await, "the other picture's");
+    assert!(catalog.delete_image(other).await.expect("deleted"));
+    assert!(!has(copy).await);
+}
+
 pub async fn a_copy_is_purged_when_its_last_picture_is_deleted(home: &Home) {
     let new = picture("bytes");
     let inserted = home

@@ -29,6 +29,14 @@ pub(crate) enum Behaviour {
     Failing,
     /// Sends the head and half of the body, then nothing.
     Stalling,
+    /// Answers writes with this status and this code, and reads as ever.
+    RefusingWrites(u16, &'static str),
+    /// Answers reads with this status and this code, and takes writes as ever.
+    RefusingReads(u16, &'static str),
+    /// Answers deletes with 403, and everything else as ever.
+    RefusingDeletes,
+    /// Answers writes after this time, and reads at once.
+    SlowWrites(Duration),
 }
 
 /// A running store. It ends with the test's runtime.
@@ -98,6 +106,19 @@ impl FakeStore {
             .collect()
     }
 
+    /// Loses every object, as a bucket does that is restored from before.
+    pub(crate) fn lose_all(&self) {
+        self.shared.lock().expect("no panic").objects.clear();
+    }
+
+    /// Cuts every object to this size.
+    pub(crate) fn truncate_all(&self, size: usize) {
+        let objects = &mut self.shared.lock().expect("no panic").objects;
+        for object in objects.values_mut() {
+            object.truncate(size);
+        }
+    }
+
     pub(crate) fn calls(&self) -> u64 {
         self.shared.lock().expect("no panic").calls
     }
@@ -122,11 +143,18 @@ async fn answer(
     body: Bytes,
 ) -> Response {
     let behaviour = store.note_call();
+    let writing = matches!(method, Method::PUT | Method::DELETE);
     match behaviour {
+        Behaviour::RefusingWrites(status, code) if writing => return refusal(status, code),
+        Behaviour::RefusingReads(status, code) if !writing => return refusal(status, code),
+        Behaviour::RefusingDeletes if method == Method::DELETE => {
+            return refusal(403, "AccessDenied");
+        }
+        Behaviour::SlowWrites(time) if writing => tokio::time::sleep(time).await,
         Behaviour::Slow(time) => tokio::time::sleep(time).await,
         Behaviour::Silent => std::future::pending().await,
         Behaviour::Failing => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-        Behaviour::Healthy | Behaviour::Stalling => {}
+        _ => {}
     }
     let key = uri.path().to_owned();
     let shared = &mut *store.shared.lock().expect("no panic");
@@ -156,6 +184,10 @@ fn serve(object: &Bytes, headers: &HeaderMap, behaviour: Behaviour, guard: Arc<(
         Some(range) => (StatusCode::PARTIAL_CONTENT, range),
         None => (StatusCode::OK, 0..size),
     };
+    if range.start >= size && size > 0 {
+        return refusal(416, "InvalidRange");
+    }
+    let range = range.start..range.end.min(size);
     let part = object.slice(range.clone());
     let body = if behaviour == Behaviour::Stalling {
         let half = part.slice(..part.len() / 2);
@@ -186,6 +218,13 @@ fn serve(object: &Bytes, headers: &HeaderMap, behaviour: Behaviour, guard: Arc<(
         ),
     ];
     (status, head, body).into_response()
+}
+
+/// An error as S3 words it.
+fn refusal(status: u16, code: &str) -> Response {
+    let document = format!("<Error><Code>{code}</Code><Message>a test</Message></Error>");
+    let status = StatusCode::from_u16(status).expect("a status");
+    (status, [("content-type", "application/xml")], document).into_response()
 }
 
 fn parse(range: &str) -> Range<usize> {
