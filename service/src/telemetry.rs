@@ -12,7 +12,7 @@ use observability::metrics::{Counter, Desc};
 
 pub use self::api::{ApiMetrics, Rejection, RenderSource, originals, spool};
 pub use self::dependency::{CLIENT_DURATION, CircuitMetrics, StoreMetrics};
-pub use self::images::{CpuMetrics, ImageStages, Stage};
+pub use self::images::{CpuMetrics, ImageStages, Outcome, Stage, Work};
 
 const SHED: Desc = Desc::counter(
     "chitram_shed_total",

@@ -206,6 +206,7 @@ async fn every_metric_that_is_declared_is_there_from_the_start() {
         ("chitram_rejected_total", &["reason"]),
         ("chitram_bulkhead_limit", &["dependency"]),
         ("chitram_bulkhead_in_use", &["dependency"]),
+        ("chitram_image_work_total", &["outcome", "work"]),
         ("chitram_cpu_permits_limit", &[]),
         ("chitram_cpu_permits_in_use", &[]),
         ("chitram_cpu_permits_waiting", &[]),
