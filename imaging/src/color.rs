@@ -5,7 +5,10 @@
 
 use moxcms::{ColorProfile, DataColorSpace, TransformOptions};
 
-use crate::{Error, raster::Layout, scratch::blank};
+use crate::{Error, Meter, raster::Layout, scratch::blank};
+
+/// Pixels whose colours are turned at a time: between two pieces the work can be cancelled.
+const PIECE: usize = 1 << 16;
 
 /// Turns `pixels` from the embedded profile's colours to sRGB and returns the new layout, which is never
 /// CMYK. A profile that is damaged, or is for another kind of picture, is ignored: then grey and RGB are
@@ -15,6 +18,7 @@ pub(crate) fn to_srgb(
     spare: &mut Vec<u8>,
     layout: Layout,
     icc: Option<&[u8]>,
+    meter: &Meter,
 ) -> Result<Layout, Error> {
     let output = if layout == Layout::Rgba {
         Layout::Rgba
@@ -24,7 +28,7 @@ pub(crate) fn to_srgb(
     let count = pixels.len() / layout.channels();
     if let Some(profile) = icc.and_then(|bytes| usable(bytes, layout)) {
         blank(spare, count * output.channels())?;
-        if transform(&profile, pixels, layout, spare, output) {
+        if transform(&profile, pixels, layout, spare, output, meter)? {
             std::mem::swap(pixels, spare);
             return Ok(output);
         }
@@ -81,7 +85,8 @@ fn transform(
     layout: Layout,
     to: &mut [u8],
     output: Layout,
-) -> bool {
+    meter: &Meter,
+) -> Result<bool, Error> {
     let name = |layout| match layout {
         Layout::Gray => moxcms::Layout::Gray,
         Layout::Rgb => moxcms::Layout::Rgb,
@@ -92,14 +97,23 @@ fn transform(
         rendering_intent: profile.rendering_intent,
         ..TransformOptions::default()
     };
-    profile
-        .create_transform_8bit(
-            name(layout),
-            &ColorProfile::new_srgb(),
-            name(output),
-            options,
-        )
-        .is_ok_and(|transform| transform.transform(from, to).is_ok())
+    let transform = profile.create_transform_8bit(
+        name(layout),
+        &ColorProfile::new_srgb(),
+        name(output),
+        options,
+    );
+    let Ok(transform) = transform else {
+        return Ok(false);
+    };
+    let pieces = from.chunks(PIECE * layout.channels());
+    for (from, to) in pieces.zip(to.chunks_mut(PIECE * output.channels())) {
+        meter.step(from.len() as u64)?;
+        if transform.transform(from, to).is_err() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// RGB of inks that each absorb their colour fully and no other.
@@ -123,7 +137,14 @@ mod tests {
     #[test]
     fn inks_without_a_profile_are_ideal() {
         let mut pixels = vec![0, 0, 0, 0, 255, 0, 0, 0, 0, 0, 0, 255, 0, 128, 255, 0];
-        let layout = to_srgb(&mut pixels, &mut Vec::new(), Layout::Cmyk, None).unwrap();
+        let layout = to_srgb(
+            &mut pixels,
+            &mut Vec::new(),
+            Layout::Cmyk,
+            None,
+            &Meter::default(),
+        )
+        .unwrap();
         assert_eq!(layout, Layout::Rgb);
         assert_eq!(pixels, [255, 255, 255, 0, 255, 255, 0, 0, 0, 255, 127, 0]);
     }
@@ -133,7 +154,14 @@ mod tests {
         let profile = ColorProfile::new_display_p3().encode().unwrap();
         for icc in [&profile[..], &profile[..100], b"", b"not a profile"] {
             let mut pixels = vec![10, 20, 30];
-            let layout = to_srgb(&mut pixels, &mut Vec::new(), Layout::Gray, Some(icc)).unwrap();
+            let layout = to_srgb(
+                &mut pixels,
+                &mut Vec::new(),
+                Layout::Gray,
+                Some(icc),
+                &Meter::default(),
+            )
+            .unwrap();
             assert_eq!((layout, &pixels[..]), (Layout::Gray, &[10, 20, 30][..]));
         }
     }

@@ -1,7 +1,7 @@
 //! From a file's bytes to pixels: one file per format below this one, each with the same two functions.
 //!
-//! - `probe(bytes, limits)` reads the header by our own bounded parser and checks every limit;
-//! - `decode(bytes, info, limits, scratch)` leaves pixels, or channels, in the scratch. Where a decoder can deliver less
+//! - `probe(bytes, limits, meter)` reads the header by our own bounded parser and checks every limit;
+//! - `decode(bytes, info, limits, scratch, meter)` leaves pixels, or channels, in the scratch. Where a decoder can deliver less
 //!   for less work, it also takes the size that the whole picture will have in the result.
 //!
 //! The libraries behind `decode` parse the header again, in their own way. Each `decode` therefore compares
@@ -10,7 +10,9 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::{Error, Info, InputFormat, Limits, Scratch, Size, operation::Detail, raster::Raster};
+use crate::{
+    Error, Info, InputFormat, Limits, Meter, Scratch, Size, operation::Detail, raster::Raster,
+};
 
 #[cfg(feature = "avif")]
 mod avif;
@@ -23,15 +25,20 @@ mod webp;
 /// The longest side of what presets make of a picture; only used to estimate memory.
 pub(crate) const USUAL_TARGET: u32 = 2048;
 
-pub(crate) fn probe(format: InputFormat, bytes: &[u8], limits: &Limits) -> Result<Info, Error> {
-    match format {
-        InputFormat::Jpeg => jpeg::probe(bytes, limits),
-        InputFormat::Png => png::probe(bytes, limits),
-        InputFormat::Webp => webp::probe(bytes, limits),
-        InputFormat::Gif => gif::probe(bytes, limits),
+pub(crate) fn probe(
+    format: InputFormat,
+    bytes: &[u8],
+    limits: &Limits,
+    meter: &Meter,
+) -> Result<Info, Error> {
+    meter.bounded(format, bytes.len(), 0, || match format {
+        InputFormat::Jpeg => jpeg::probe(bytes, limits, meter),
+        InputFormat::Png => png::probe(bytes, limits, meter),
+        InputFormat::Webp => webp::probe(bytes, limits, meter),
+        InputFormat::Gif => gif::probe(bytes, limits, meter),
         #[cfg(feature = "avif")]
-        InputFormat::Avif => avif::probe(bytes, limits),
-    }
+        InputFormat::Avif => avif::probe(bytes, limits, meter),
+    })
 }
 
 /// Decodes what was probed. A panic in a library is a damaged file to us, and not the end of the process.
@@ -42,22 +49,22 @@ pub(crate) fn decode(
     detail: Detail,
     limits: &Limits,
     scratch: &mut Scratch,
+    meter: &Meter,
 ) -> Result<Raster, Error> {
     // The scratch holds plain bytes that each render overwrites, so a half-done decode leaves nothing broken.
     let attempt = AssertUnwindSafe(|| match info.format {
-        InputFormat::Jpeg => jpeg::decode(bytes, target, detail, limits, scratch),
-        InputFormat::Png => png::decode(bytes, info, limits, scratch),
-        InputFormat::Webp => webp::decode(bytes, info, target, detail, limits, scratch),
-        InputFormat::Gif => gif::decode(bytes, info, limits, scratch),
+        InputFormat::Jpeg => jpeg::decode(bytes, target, detail, limits, scratch, meter),
+        InputFormat::Png => png::decode(bytes, info, limits, scratch, meter),
+        InputFormat::Webp => webp::decode(bytes, info, target, detail, limits, scratch, meter),
+        InputFormat::Gif => gif::decode(bytes, info, limits, scratch, meter),
         #[cfg(feature = "avif")]
-        InputFormat::Avif => avif::decode(bytes, info, limits, scratch),
+        InputFormat::Avif => avif::decode(bytes, info, limits, scratch, meter),
     });
-    catch_unwind(attempt).unwrap_or_else(|_| {
-        Err(Error::damaged(
-            info.format,
-            None,
-            "the decoder gave up on it",
-        ))
+    meter.bounded(info.format, bytes.len(), info.stored.pixels(), || {
+        catch_unwind(attempt).unwrap_or_else(|_| {
+            let reason = "the decoder gave up on it";
+            Err(Error::damaged(info.format, None, reason))
+        })
     })
 }
 

@@ -1,7 +1,8 @@
 //! Which colour a picture mostly is: what a page shows while the picture loads.
 
 use crate::{
-    Error, Fidelity, Limits, Operation, OutputFormat, Scratch, raster::Layout, render::decode,
+    Error, Fidelity, Limits, Meter, Operation, OutputFormat, Scratch, raster::Layout,
+    render::decode,
 };
 
 /// Enough to tell a picture's colours by, and few enough to count in no time.
@@ -15,12 +16,13 @@ pub fn dominant_color(
     bytes: &[u8],
     limits: &Limits,
     scratch: &mut Scratch,
+    meter: &Meter,
 ) -> Result<[u8; 3], Error> {
     let tiny = Operation {
         fidelity: Fidelity::NearEqual,
         ..Operation::inside(SIDE, OutputFormat::Png)
     };
-    let painted = decode(bytes, &tiny, limits, scratch)?.pixels()?;
+    let painted = decode(bytes, &tiny, limits, scratch, meter)?.pixels()?;
     Ok(dominant(painted.rows(), painted.layout))
 }
 

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::{Error, Operation, OutputFormat, Scratch, Size, color, raster::Layout};
+use crate::{Error, Meter, Operation, OutputFormat, Scratch, Size, color, raster::Layout};
 
 #[cfg(feature = "avif")]
 mod avif;
@@ -26,22 +26,24 @@ pub(crate) fn encode(
     size: Size,
     content: Content,
     operation: &Operation,
+    meter: &Meter,
 ) -> Result<Vec<u8>, Error> {
     let Operation {
         format, quality, ..
     } = *operation;
+    meter.step(0)?;
     let attempt = AssertUnwindSafe(|| match (content, format) {
-        (Content::Channels, _) => jpeg::encode_channels(scratch, size, Layout::Rgb, quality),
+        (Content::Channels, _) => jpeg::encode_channels(scratch, size, Layout::Rgb, quality, meter),
         (Content::Pixels(Layout::Rgba), OutputFormat::Jpeg) => {
             color::flatten_on_white(&mut scratch.resized);
-            jpeg::encode(scratch, size, Layout::Rgb, quality)
+            jpeg::encode(scratch, size, Layout::Rgb, quality, meter)
         }
         (Content::Pixels(layout), OutputFormat::Jpeg) => {
-            jpeg::encode(scratch, size, layout, quality)
+            jpeg::encode(scratch, size, layout, quality, meter)
         }
         (Content::Pixels(layout), OutputFormat::Png) => png::encode(&scratch.resized, size, layout),
         (Content::Pixels(layout), OutputFormat::Webp) => {
-            webp::encode(&scratch.resized, size, layout, quality)
+            webp::encode(&scratch.resized, size, layout, quality, meter)
         }
         #[cfg(feature = "avif")]
         (Content::Pixels(layout), OutputFormat::Avif) => {
@@ -49,5 +51,6 @@ pub(crate) fn encode(
         }
     });
     let encoded = catch_unwind(attempt).unwrap_or_else(|_| Err("the encoder gave up".to_owned()));
-    encoded.map_err(|reason| Error::Encode { format, reason })
+    // An encoder that was stopped says so in its own words.
+    encoded.or_else(|reason| meter.step(0).and(Err(Error::Encode { format, reason })))
 }

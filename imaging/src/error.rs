@@ -48,6 +48,9 @@ pub enum Error {
         /// How much was asked for.
         bytes: u64,
     },
+    /// The work's [`crate::Cancel`] token was used. Says nothing of the file.
+    #[error("the work was cancelled")]
+    Cancelled,
     /// The operation makes no sense.
     #[error("{field} {reason}")]
     BadOperation {
@@ -79,6 +82,8 @@ pub enum ErrorKind {
     BadOperation,
     /// Memory is short at the moment (HTTP 503).
     OutOfMemory,
+    /// Nobody waits for the result any more.
+    Cancelled,
     /// A fault of ours (HTTP 500).
     Internal,
 }
@@ -129,6 +134,7 @@ impl Error {
             } => ErrorKind::BadOperation,
             Self::TooLarge { .. } => ErrorKind::OverLimit,
             Self::OutOfMemory { .. } => ErrorKind::OutOfMemory,
+            Self::Cancelled => ErrorKind::Cancelled,
             Self::Encode { .. } => ErrorKind::Internal,
         }
     }

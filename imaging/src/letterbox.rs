@@ -1,6 +1,6 @@
 //! A picture in the middle of a larger canvas.
 
-use crate::{Error, OutputFormat, Scratch, Size, color, raster::Layout, scratch::blank};
+use crate::{Error, Meter, OutputFormat, Scratch, Size, color, raster::Layout, scratch::blank};
 
 /// Puts the pixels in `scratch.resized`, of `size`, in the middle of `canvas`, which is at least as large: transparent
 /// around them where `format` can, else white. Returns the new layout.
@@ -10,6 +10,7 @@ pub(crate) fn letterbox(
     layout: Layout,
     canvas: Size,
     format: OutputFormat,
+    meter: &Meter,
 ) -> Result<Layout, Error> {
     let Scratch { spare, resized, .. } = scratch;
     blank(spare, canvas.bytes(Layout::Rgba.channels()))?;
@@ -25,6 +26,7 @@ pub(crate) fn letterbox(
         .chunks_exact_mut(canvas.width as usize)
         .skip(top as usize);
     for (row, canvas_row) in rows.zip(canvas_rows) {
+        meter.step(width as u64)?;
         let shown = &mut canvas_row[left as usize..left as usize + width];
         for (pixel, shown) in row.chunks_exact(layout.channels()).zip(shown) {
             *shown = match *pixel {

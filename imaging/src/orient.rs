@@ -1,6 +1,6 @@
 //! The eight EXIF orientations, and turning pixels by them.
 
-use crate::{Error, Size, scratch::blank};
+use crate::{Error, Meter, Size, scratch::blank};
 
 /// How a stored picture must be turned to be displayed, as EXIF tag 0x0112 says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -87,6 +87,7 @@ impl Orientation {
         spare: &mut Vec<u8>,
         size: Size,
         channels: usize,
+        meter: &Meter,
     ) -> Result<Size, Error> {
         if self == Self::Normal {
             return Ok(size);
@@ -94,21 +95,28 @@ impl Orientation {
         let turned = self.display(size);
         blank(spare, turned.bytes(channels))?;
         match channels {
-            1 => self.turn::<1>(pixels, spare, size),
-            3 => self.turn::<3>(pixels, spare, size),
-            _ => self.turn::<4>(pixels, spare, size),
-        }
+            1 => self.turn::<1>(pixels, spare, size, meter),
+            3 => self.turn::<3>(pixels, spare, size, meter),
+            _ => self.turn::<4>(pixels, spare, size, meter),
+        }?;
         std::mem::swap(pixels, spare);
         Ok(turned)
     }
 
     /// Copies each pixel to where it is displayed; `CHANNELS` is constant so that a copy is one move.
-    fn turn<const CHANNELS: usize>(self, from: &[u8], to: &mut [u8], size: Size) {
+    fn turn<const CHANNELS: usize>(
+        self,
+        from: &[u8],
+        to: &mut [u8],
+        size: Size,
+        meter: &Meter,
+    ) -> Result<(), Error> {
         let (from, _) = from.as_chunks::<CHANNELS>();
         let (to, _) = to.as_chunks_mut::<CHANNELS>();
         let (width, height) = (size.width as usize, size.height as usize);
         let turned = self.display(size).width as usize;
         for (y, row) in to.chunks_exact_mut(turned).enumerate() {
+            meter.step(turned as u64)?;
             for (x, pixel) in row.iter_mut().enumerate() {
                 let (column, line) = match self {
                     Self::Normal => (x, y),
@@ -123,6 +131,7 @@ impl Orientation {
                 *pixel = from[line * width + column];
             }
         }
+        Ok(())
     }
 }
 
@@ -152,7 +161,13 @@ mod tests {
                     height: 2,
                 };
                 let turned = orientation
-                    .apply(&mut pixels, &mut Vec::new(), size, channels)
+                    .apply(
+                        &mut pixels,
+                        &mut Vec::new(),
+                        size,
+                        channels,
+                        &Meter::default(),
+                    )
                     .unwrap();
                 assert_eq!(
                     pixels,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Error, Limits, Orientation, Size, decode};
+use crate::{Error, Limits, Meter, Orientation, Size, decode};
 
 /// A format that is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -40,8 +40,8 @@ pub struct Info {
 }
 
 /// Reads the header and refuses what is over a limit. Takes no memory to speak of.
-pub fn probe(bytes: &[u8], limits: &Limits) -> Result<Info, Error> {
-    decode::probe(InputFormat::detect(bytes)?, bytes, limits)
+pub fn probe(bytes: &[u8], limits: &Limits, meter: &Meter) -> Result<Info, Error> {
+    decode::probe(InputFormat::detect(bytes)?, bytes, limits, meter)
 }
 
 impl Info {

@@ -4,7 +4,7 @@
 //! They are apart so that a caller can see, or say, where the time goes; this crate knows no clock.
 
 use crate::{
-    Error, Info, Limits, Operation, Orientation, OutputFormat, Scratch, Size, color,
+    Error, Info, Limits, Meter, Operation, Orientation, OutputFormat, Scratch, Size, color,
     encode::{self, Content},
     letterbox::letterbox,
     operation::Plan,
@@ -30,6 +30,7 @@ pub struct Encoded {
 #[derive(Debug)]
 pub struct Decoded<'a> {
     scratch: Lease<'a>,
+    meter: &'a Meter,
     operation: Operation,
     info: Info,
     plan: Plan,
@@ -40,6 +41,7 @@ pub struct Decoded<'a> {
 #[derive(Debug)]
 pub struct Transformed<'a> {
     scratch: Lease<'a>,
+    meter: &'a Meter,
     operation: Operation,
     size: Size,
     content: Content,
@@ -74,7 +76,7 @@ pub fn render(
     limits: &Limits,
     scratch: &mut Scratch,
 ) -> Result<Encoded, Error> {
-    decode(bytes, operation, limits, scratch)?
+    decode(bytes, operation, limits, scratch, &Meter::default())?
         .transform()?
         .encode()
 }
@@ -82,20 +84,24 @@ pub fn render(
 /// Decodes as much of the picture in `bytes` as `operation` needs. Whatever can be refused is refused here, from the
 /// header.
 ///
-/// `scratch` holds the pixels until the last step; what it was used for before makes no difference.
+/// `scratch` holds the pixels until the last step; what it was used for before makes no difference. `meter` counts the work
+/// of all three steps, and can end each of them.
 pub fn decode<'a>(
     bytes: &[u8],
     operation: &Operation,
     limits: &Limits,
     scratch: &'a mut Scratch,
+    meter: &'a Meter,
 ) -> Result<Decoded<'a>, Error> {
-    let info = probe(bytes, limits)?;
+    let info = probe(bytes, limits, meter)?;
     let plan = operation.plan(info.displayed, limits)?;
     let whole = plan.stored(info.orientation).whole();
     let scratch = Lease(scratch);
-    let raster = crate::decode::decode(bytes, &info, whole, operation.detail(), limits, scratch.0)?;
+    let detail = operation.detail();
+    let raster = crate::decode::decode(bytes, &info, whole, detail, limits, scratch.0, meter)?;
     Ok(Decoded {
         scratch,
+        meter,
         operation: *operation,
         info,
         plan,
@@ -110,7 +116,10 @@ impl<'a> Decoded<'a> {
             return self.channels();
         }
         let Self {
-            operation, plan, ..
+            meter,
+            operation,
+            plan,
+            ..
         } = self;
         let truncated = self.raster.truncated;
         let Painted {
@@ -121,10 +130,18 @@ impl<'a> Decoded<'a> {
         let layout = if size == plan.canvas {
             layout
         } else {
-            letterbox(scratch.0, size, layout, plan.canvas, operation.format)?
+            letterbox(
+                scratch.0,
+                size,
+                layout,
+                plan.canvas,
+                operation.format,
+                meter,
+            )?
         };
         Ok(Transformed {
             scratch,
+            meter,
             operation,
             size: plan.canvas,
             content: Content::Pixels(layout),
@@ -136,18 +153,20 @@ impl<'a> Decoded<'a> {
     pub(crate) fn pixels(self) -> Result<Painted<'a>, Error> {
         let Self {
             scratch,
+            meter,
             info,
             plan,
             raster,
             ..
         } = self;
         let stored = plan.stored(info.orientation);
-        resize(scratch.0, &raster, &stored, Destination::Pixels)?;
+        resize(scratch.0, &raster, &stored, Destination::Pixels, meter)?;
         let Scratch { spare, resized, .. } = &mut *scratch.0;
-        let mut layout = color::to_srgb(resized, spare, raster.layout, raster.icc.as_deref())?;
-        let size = info
-            .orientation
-            .apply(resized, spare, stored.scaled, layout.channels())?;
+        let mut layout =
+            color::to_srgb(resized, spare, raster.layout, raster.icc.as_deref(), meter)?;
+        let size =
+            info.orientation
+                .apply(resized, spare, stored.scaled, layout.channels(), meter)?;
         if layout == Layout::Rgba && color::drop_opaque_alpha(resized) {
             layout = Layout::Rgb;
         }
@@ -162,22 +181,26 @@ impl<'a> Decoded<'a> {
     fn channels(self) -> Result<Transformed<'a>, Error> {
         let Self {
             scratch,
+            meter,
             operation,
             info,
             plan,
             raster,
         } = self;
         let stored = plan.stored(info.orientation);
-        resize(scratch.0, &raster, &stored, Destination::Channels)?;
+        resize(scratch.0, &raster, &stored, Destination::Channels, meter)?;
         let Scratch { spare, planes, .. } = &mut *scratch.0;
         let [luma, blue, red, _] = planes;
-        let size = info.orientation.apply(luma, spare, stored.scaled, 1)?;
+        let size = info
+            .orientation
+            .apply(luma, spare, stored.scaled, 1, meter)?;
         let half = encode::color_size(stored.scaled, true);
         for color in [blue, red] {
-            info.orientation.apply(color, spare, half, 1)?;
+            info.orientation.apply(color, spare, half, 1, meter)?;
         }
         Ok(Transformed {
             scratch,
+            meter,
             operation,
             size,
             content: Content::Channels,
@@ -223,12 +246,13 @@ impl Transformed<'_> {
     pub fn encode(self) -> Result<Encoded, Error> {
         let Self {
             scratch,
+            meter,
             operation,
             size,
             content,
             truncated,
         } = self;
-        let bytes = encode::encode(scratch.0, size, content, &operation)?;
+        let bytes = encode::encode(scratch.0, size, content, &operation, meter)?;
         Ok(Encoded {
             bytes,
             format: operation.format,

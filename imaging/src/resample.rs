@@ -6,7 +6,7 @@
 use wide::{i16x8, i16x16, i32x8, u8x16};
 
 use crate::{
-    Size,
+    Error, Meter, Size,
     bytes::round_to_byte,
     weights::{FIXED_BITS, Weights},
 };
@@ -37,10 +37,16 @@ const ACROSS: usize = 16;
 /// Filters downwards: each row of `target` is a weighted sum of rows of `source`.
 ///
 /// In fixed point: two rows are multiplied and added by one instruction, twice as fast as in floating point.
-pub(crate) fn columns(source: Rows, target: &mut [u8], weights: &Weights) {
+pub(crate) fn columns(
+    source: Rows,
+    target: &mut [u8],
+    weights: &Weights,
+    meter: &Meter,
+) -> Result<(), Error> {
     let mut sums = vec![[i32x8::ZERO; 2]; source.length.div_ceil(ACROSS)];
     for (y, target) in target.chunks_exact_mut(source.length).enumerate() {
         let (mut row, taps) = weights.fixed(y);
+        meter.step((source.length * (1 + taps.len() / ACROSS)) as u64)?;
         sums.fill([i32x8::splat(1 << (FIXED_BITS - 1)); 2]);
         // Four rows at a time: the sums are read and written once for all of them.
         let (quads, rest) = taps.as_chunks::<4>();
@@ -59,6 +65,7 @@ pub(crate) fn columns(source: Rows, target: &mut [u8], weights: &Weights) {
             values.copy_from_slice(&rounded[..values.len()]);
         }
     }
+    Ok(())
 }
 
 /// Adds an even number of rows, each times its weight.
@@ -103,13 +110,19 @@ fn accumulate<const R: usize>(
 type Lanes = [f32; 4];
 
 /// Filters along each row of pixels of `C` channels; `target` has rows without gaps.
-pub(crate) fn rows<const C: usize>(source: Rows, target: &mut [u8], weights: &Weights) {
+pub(crate) fn rows<const C: usize>(
+    source: Rows,
+    target: &mut [u8],
+    weights: &Weights,
+    meter: &Meter,
+) -> Result<(), Error> {
     let width = weights.count();
     let mut lanes = vec![Lanes::default(); source.length / C];
     if C == 1 {
         // Four rows at a time; what is missing of the last four is the last row again.
         let last = source.count() - 1;
         for (band, target) in target.chunks_mut(4 * width).enumerate() {
+            meter.step(4 * source.length.max(width) as u64)?;
             let rows = [0, 1, 2, 3].map(|i| source.row((4 * band + i).min(last)));
             let [a, b, c, d] = rows;
             for ((((lanes, a), b), c), d) in lanes.iter_mut().zip(a).zip(b).zip(c).zip(d) {
@@ -122,9 +135,10 @@ pub(crate) fn rows<const C: usize>(source: Rows, target: &mut [u8], weights: &We
                 }
             }
         }
-        return;
+        return Ok(());
     }
     for (y, target) in target.chunks_exact_mut(width * C).enumerate() {
+        meter.step(source.length.max(width * C) as u64)?;
         for (lanes, pixel) in lanes.iter_mut().zip(source.row(y).as_chunks::<C>().0) {
             for (lane, value) in lanes.iter_mut().zip(pixel) {
                 *lane = f32::from(*value);
@@ -137,6 +151,7 @@ pub(crate) fn rows<const C: usize>(source: Rows, target: &mut [u8], weights: &We
             }
         }
     }
+    Ok(())
 }
 
 /// Four sums that do not wait for each other, then their sum.
@@ -167,7 +182,8 @@ pub(crate) fn shrink<const C: usize>(
     shrunk: Size,
     height: u32,
     (block_width, block_height): (u32, u32),
-) {
+    meter: &Meter,
+) -> Result<(), Error> {
     let mut sums = vec![0u32; source.length];
     let targets = target.chunks_exact_mut(shrunk.width as usize * C);
     for (band, target) in targets.enumerate() {
@@ -175,6 +191,7 @@ pub(crate) fn shrink<const C: usize>(
         let first = band as u32 * block_height;
         let last = (first + block_height).min(height);
         for y in first..last {
+            meter.step(source.length as u64)?;
             for (sum, value) in sums.iter_mut().zip(source.row(y as usize)) {
                 *sum += u32::from(*value);
             }
@@ -188,9 +205,11 @@ pub(crate) fn shrink<const C: usize>(
             }
         }
     }
+    Ok(())
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail")]
 mod tests {
     use super::*;
     use crate::weights::Span;
@@ -218,11 +237,29 @@ mod tests {
     fn the_same_size_changes_nothing() {
         let source: Vec<u8> = (0..30).map(|n| n * 8).collect();
         let mut target = vec![0; 30];
-        rows::<3>(packed(&source, 30), &mut target, &whole(10, 10));
+        rows::<3>(
+            packed(&source, 30),
+            &mut target,
+            &whole(10, 10),
+            &Meter::default(),
+        )
+        .unwrap();
         assert_eq!(target, source);
-        rows::<1>(packed(&source, 10), &mut target, &whole(10, 10));
+        rows::<1>(
+            packed(&source, 10),
+            &mut target,
+            &whole(10, 10),
+            &Meter::default(),
+        )
+        .unwrap();
         assert_eq!(target, source);
-        columns(packed(&source, 3), &mut target, &whole(10, 10));
+        columns(
+            packed(&source, 3),
+            &mut target,
+            &whole(10, 10),
+            &Meter::default(),
+        )
+        .unwrap();
         assert_eq!(target, source);
     }
 
@@ -234,9 +271,9 @@ mod tests {
             length: 2,
         };
         let mut target = vec![0; 4];
-        rows::<1>(gap, &mut target, &whole(2, 2));
+        rows::<1>(gap, &mut target, &whole(2, 2), &Meter::default()).unwrap();
         assert_eq!(target, [10, 20, 30, 40]);
-        columns(gap, &mut target, &whole(2, 2));
+        columns(gap, &mut target, &whole(2, 2), &Meter::default()).unwrap();
         assert_eq!(target, [10, 20, 30, 40]);
     }
 
@@ -244,7 +281,13 @@ mod tests {
     fn an_edge_neither_wraps_nor_leaves_the_range() {
         let source = [[0; 8], [255; 8]].concat();
         let mut target = vec![0; 32];
-        rows::<1>(packed(&source, 16), &mut target, &whole(16, 32));
+        rows::<1>(
+            packed(&source, 16),
+            &mut target,
+            &whole(16, 32),
+            &Meter::default(),
+        )
+        .unwrap();
         assert_eq!((target[0], target[31]), (0, 255));
         assert!(target[..14].iter().all(|&value| value < 60), "{target:?}");
     }
@@ -257,7 +300,15 @@ mod tests {
         };
         let mut target = [0; 4];
         let source = [10, 20, 30, 30, 40, 50, 7, 9, 200];
-        shrink::<1>(packed(&source, 3), &mut target, shrunk, 3, (2, 2));
+        shrink::<1>(
+            packed(&source, 3),
+            &mut target,
+            shrunk,
+            3,
+            (2, 2),
+            &Meter::default(),
+        )
+        .unwrap();
         assert_eq!(target, [25, 40, 8, 200]);
     }
 }

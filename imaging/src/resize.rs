@@ -5,7 +5,7 @@
 //! The arithmetic is ours since the libraries that have it compile for longer than everything else in the pipeline.
 
 use crate::{
-    Error, Scratch, Size,
+    Error, Meter, Scratch, Size,
     encode::color_size,
     operation::Plan,
     planar::interleave,
@@ -33,6 +33,7 @@ pub(crate) fn resize(
     raster: &Raster,
     plan: &Plan,
     to: Destination,
+    meter: &Meter,
 ) -> Result<(), Error> {
     let Scratch {
         pixels,
@@ -55,12 +56,12 @@ pub(crate) fn resize(
                 block_means: false,
             };
             match raster.layout {
-                Layout::Gray => source.resize::<1>(pixels, spare, resized, plan),
-                Layout::Rgb => source.resize::<3>(pixels, spare, resized, plan),
-                Layout::Cmyk => source.resize::<4>(pixels, spare, resized, plan),
+                Layout::Gray => source.resize::<1>(pixels, spare, resized, plan, meter),
+                Layout::Rgb => source.resize::<3>(pixels, spare, resized, plan, meter),
+                Layout::Cmyk => source.resize::<4>(pixels, spare, resized, plan, meter),
                 Layout::Rgba => {
                     premultiply(pixels);
-                    source.resize::<4>(pixels, spare, resized, plan)?;
+                    source.resize::<4>(pixels, spare, resized, plan, meter)?;
                     unpremultiply(resized);
                     Ok(())
                 }
@@ -76,18 +77,24 @@ pub(crate) fn resize(
                     block_means: plane.block_means,
                 };
                 if to == Destination::Channels && index > 0 {
-                    source.halved(samples, spare, resized, plan)?;
+                    source.halved(samples, spare, resized, plan, meter)?;
                 } else {
-                    source.resize::<1>(samples, spare, resized, plan)?;
+                    source.resize::<1>(samples, spare, resized, plan, meter)?;
                 }
                 std::mem::swap(samples, resized);
             }
             if to == Destination::Channels {
                 return Ok(());
             }
-            blank(resized, plan.scaled.bytes(raster.layout.channels()))?;
-            let channels = channels.each_ref().map(Vec::as_slice);
-            interleave(&channels[..planes.len()], *encoding, resized);
+            let width = plan.scaled.width as usize;
+            let pixel = raster.layout.channels();
+            blank(resized, plan.scaled.bytes(pixel))?;
+            for (y, row) in resized.chunks_exact_mut(width * pixel).enumerate() {
+                meter.step(width as u64)?;
+                let channels = channels.each_ref();
+                let channels = channels.map(|channel| channel.get(y * width..).unwrap_or_default());
+                interleave(&channels[..planes.len()], *encoding, row);
+            }
             Ok(())
         }
     }
@@ -115,6 +122,7 @@ impl Source {
         spare: &mut Vec<u8>,
         resized: &mut Vec<u8>,
         plan: &Plan,
+        meter: &Meter,
     ) -> Result<(), Error> {
         let exact = |side: u32| f64::from(side) / 2.0;
         let exact = (exact(plan.scaled.width), exact(plan.scaled.height));
@@ -123,8 +131,8 @@ impl Source {
             spare,
             resized,
             plan,
-            color_size(plan.scaled, true),
-            exact,
+            (color_size(plan.scaled, true), exact),
+            meter,
         )
     }
 
@@ -135,9 +143,10 @@ impl Source {
         spare: &mut Vec<u8>,
         resized: &mut Vec<u8>,
         plan: &Plan,
+        meter: &Meter,
     ) -> Result<(), Error> {
         let exact = (plan.scaled.width.into(), plan.scaled.height.into());
-        self.resize_to::<C>(pixels, spare, resized, plan, plan.scaled, exact)
+        self.resize_to::<C>(pixels, spare, resized, plan, (plan.scaled, exact), meter)
     }
 
     /// The same to `target`, of which `exact` is picture.
@@ -147,8 +156,8 @@ impl Source {
         spare: &mut Vec<u8>,
         resized: &mut Vec<u8>,
         plan: &Plan,
-        target: Size,
-        exact: (f64, f64),
+        (target, exact): (Size, (f64, f64)),
+        meter: &Meter,
     ) -> Result<(), Error> {
         let across = Span::part(self.extent.0, plan.visible.0, plan.focus.0);
         let down = Span::part(self.extent.1, plan.visible.1, plan.focus.1);
@@ -168,7 +177,7 @@ impl Source {
             return Ok(());
         }
         if block != (1, 1) {
-            self.average::<C>(pixels, spare, block)?;
+            self.average::<C>(pixels, spare, block, meter)?;
         }
         let weights = |span: Span, block: u32, side: u32, target: u32, exact: f64| {
             let droop = self.block_means && block == 1;
@@ -189,14 +198,14 @@ impl Source {
         blank(resized, target.bytes(C))?;
         if columns_first.pixels() <= rows_first.pixels() {
             blank(spare, columns_first.bytes(C))?;
-            columns(self.rows(pixels, C), spare, &down);
-            rows::<C>(packed(spare, self.size.width, C), resized, &across);
+            columns(self.rows(pixels, C), spare, &down, meter)?;
+            let source = packed(spare, self.size.width, C);
+            rows::<C>(source, resized, &across, meter)
         } else {
             blank(spare, rows_first.bytes(C))?;
-            rows::<C>(self.rows(pixels, C), spare, &across);
-            columns(packed(spare, target.width, C), resized, &down);
+            rows::<C>(self.rows(pixels, C), spare, &across, meter)?;
+            columns(packed(spare, target.width, C), resized, &down, meter)
         }
-        Ok(())
     }
 
     /// What has the right size already: only moved together, so that nothing is between the rows.
@@ -214,13 +223,15 @@ impl Source {
         pixels: &mut Vec<u8>,
         spare: &mut Vec<u8>,
         block: (u32, u32),
+        meter: &Meter,
     ) -> Result<(), Error> {
         let shrunk = Size {
             width: self.size.width.div_ceil(block.0),
             height: self.size.height.div_ceil(block.1),
         };
         blank(spare, shrunk.bytes(C))?;
-        shrink::<C>(self.rows(pixels, C), spare, shrunk, self.size.height, block);
+        let rows = self.rows(pixels, C);
+        shrink::<C>(rows, spare, shrunk, self.size.height, block, meter)?;
         std::mem::swap(pixels, spare);
         self.size = shrunk;
         self.stride = shrunk.width as usize * C;

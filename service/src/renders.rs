@@ -2,7 +2,9 @@
 //!
 //! As many threads as cores, each with a scratch space that is reused. Work is admitted by the bytes that its decoded
 //! pixels will take and by a free thread; waiting for both is bounded in time and in number, and work whose caller left
-//! while it waited is never begun. I/O never holds a thread of this pool.
+//! while it waited is never begun. Work whose caller leaves later (the request's deadline passes, the client goes away) ends
+//! within a few rows of the picture, but for what a library does in one call; with it its thread and its memory are free.
+//! I/O never holds a thread of this pool.
 
 mod admission;
 mod pool;
@@ -12,15 +14,17 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use imaging::{Encoded, Info, InputFormat, Limits, Operation, OutputFormat, Scratch};
+use imaging::{
+    Encoded, ErrorKind, Info, InputFormat, Limits, Meter, Operation, OutputFormat, Scratch,
+};
 use observability::Registry;
 use observability::scope::{Scope, stage, stage_sync};
 
 use self::admission::Admission;
-use self::pool::Pool;
+use self::pool::{CancelOnDrop, Pool};
 use crate::config::RenderConfig;
 use crate::domain::{Color, Format, Preset};
-use crate::telemetry::{CpuMetrics, Stage};
+use crate::telemetry::{CpuMetrics, Outcome, Stage, Work};
 
 /// What an upload turned out to be.
 #[derive(Debug, Clone, Copy)]
@@ -81,11 +85,12 @@ impl Renderer {
         let limits = self.0.limits;
         let color = self
             .run(
+                Work::Inspect,
                 input_format(info.format),
                 info.decoded_bytes,
-                move |scratch, clock| {
+                move |scratch, meter, clock| {
                     clock.time(Stage::Inspect, "dominant color", || {
-                        imaging::dominant_color(&source, &limits, scratch)
+                        imaging::dominant_color(&source, &limits, scratch, meter)
                     })
                 },
             )
@@ -106,13 +111,19 @@ impl Renderer {
         let limits = self.0.limits;
         let peak_bytes = operation.peak_bytes(&info, &limits)?;
         let format = written_format(operation.format);
-        self.run(format, peak_bytes, move |scratch, clock| {
-            let decoded = clock.time(Stage::Decode, "decode", || {
-                imaging::decode(&source, &operation, &limits, scratch)
-            })?;
-            let transformed = clock.time(Stage::Transform, "transform", || decoded.transform())?;
-            clock.time(Stage::Encode, "encode", || transformed.encode())
-        })
+        self.run(
+            Work::Render,
+            format,
+            peak_bytes,
+            move |scratch, meter, clock| {
+                let decoded = clock.time(Stage::Decode, "decode", || {
+                    imaging::decode(&source, &operation, &limits, scratch, meter)
+                })?;
+                let transformed =
+                    clock.time(Stage::Transform, "transform", || decoded.transform())?;
+                clock.time(Stage::Encode, "encode", || transformed.encode())
+            },
+        )
         .await
     }
 
@@ -130,18 +141,24 @@ impl Renderer {
     /// hostile file can make it slow, so it stays off the threads that answer requests.
     async fn probe(&self, source: Bytes) -> Result<Info, RenderError> {
         let limits = self.0.limits;
-        let probing = tokio::task::spawn_blocking(move || imaging::probe(&source, &limits));
+        let waiting = CancelOnDrop::default();
+        let meter = waiting.meter();
+        let ending = Ending::new(&self.0.metrics, Work::Probe);
+        let probing = tokio::task::spawn_blocking(move || {
+            ending.of(|| imaging::probe(&source, &limits, &meter))
+        });
         match stage("probe", probing).await {
-            Ok(info) => Ok(info?),
+            Ok(info) => info,
             Err(_panicked_or_cancelled) => Err(RenderError::Lost("the probe did not end")),
         }
     }
 
     async fn run<T: Send + 'static>(
         &self,
+        work_kind: Work,
         format: Format,
         peak_bytes: u64,
-        work: impl FnOnce(&mut Scratch, &Clock) -> Result<T, imaging::Error> + Send + 'static,
+        work: impl FnOnce(&mut Scratch, &Meter, &Clock) -> Result<T, imaging::Error> + Send + 'static,
     ) -> Result<T, RenderError> {
         let Inner {
             pool,
@@ -158,18 +175,51 @@ impl Renderer {
             metrics: Arc::clone(metrics),
             format,
         };
-        let result = pool
-            .run(move |scratch| {
-                let work = AssertUnwindSafe(|| work(scratch, &clock));
-                let result = scope.enter(|| catch_unwind(work));
-                drop(permit);
-                result
-            })
-            .await?;
+        let ending = Ending::new(metrics, work_kind);
+        pool.run(move |scratch, meter| {
+            let result = scope.enter(|| ending.of(|| work(scratch, meter, &clock)));
+            drop(permit);
+            result
+        })
+        .await?
+    }
+}
+
+/// Counts how a piece of work ends: as cancelled if it is dropped before it begins.
+struct Ending {
+    metrics: Arc<CpuMetrics>,
+    work: Work,
+    outcome: Outcome,
+}
+
+impl Ending {
+    fn new(metrics: &Arc<CpuMetrics>, work: Work) -> Self {
+        Self {
+            metrics: Arc::clone(metrics),
+            work,
+            outcome: Outcome::Cancelled,
+        }
+    }
+
+    /// Does the work. A panic ends it and nothing else.
+    fn of<T>(mut self, work: impl FnOnce() -> Result<T, imaging::Error>) -> Result<T, RenderError> {
+        let result = catch_unwind(AssertUnwindSafe(work));
+        self.outcome = match &result {
+            Ok(Ok(_)) => Outcome::Ok,
+            Ok(Err(error)) if error.kind() == ErrorKind::Cancelled => Outcome::Cancelled,
+            Ok(Err(_)) => Outcome::Error,
+            Err(_panic) => Outcome::Panic,
+        };
         match result {
             Ok(result) => Ok(result?),
             Err(_panic) => Err(RenderError::Lost("it panicked")),
         }
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.metrics.ended(self.work, self.outcome);
     }
 }
 
@@ -243,16 +293,113 @@ mod tests {
         b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x02\0\0\0\x02\x08\x02\0\0\0\xfd\xd4\x9a\x73\
         \0\0\0\0IDAT\x35\xaf\x06\x1e\0\0\0\0IEND\xae\x42\x60\x82";
 
-    #[tokio::test]
-    async fn a_render_that_fails_counts_the_stage_it_failed_in_and_none_after_it() {
+    /// A renderer with one thread, and its registry.
+    fn renderer() -> (Renderer, Registry) {
         let registry = Registry::new(&service());
         let config = RenderConfig {
             threads: 1,
-            decoded_bytes: 1 << 20,
-            wait: Duration::from_secs(2),
+            decoded_bytes: 256 << 20,
+            wait: Duration::from_secs(60),
             queue: 8,
         };
         let renderer = Renderer::new(&config, &registry).expect("threads");
+        (renderer, registry)
+    }
+
+    fn value(registry: &Registry, name: &str, labels: &[(&str, &str)]) -> f64 {
+        let scrape = Scrape::parse(&registry.render());
+        scrape.value(name, labels).expect("a declared series")
+    }
+
+    /// Waits until a value is what it should be, and no longer than nobody would.
+    async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+        let began = Instant::now();
+        while !is_so() {
+            assert!(began.elapsed() < Duration::from_secs(60), "never {what}");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    /// A picture whose render at its own size takes a second or more, of which decoding, resizing and encoding each take a
+    /// part that nobody misses.
+    fn large() -> Bytes {
+        let operation = Operation {
+            fit: imaging::Fit::Fill,
+            ..Operation::inside(4_000, OutputFormat::Jpeg)
+        };
+        let mut source = Vec::new();
+        let mut encoder = png::Encoder::new(&mut source, 64, 64);
+        encoder.set_color(png::ColorType::Rgb);
+        let mut writer = encoder.write_header().expect("a header");
+        let pixels: Vec<u8> = (0..64 * 64 * 3u32).map(|at| (at * at >> 3) as u8).collect();
+        writer.write_image_data(&pixels).expect("pixels");
+        writer.finish().expect("an end");
+        let mut scratch = Scratch::new();
+        let large = imaging::render(&source, &operation, &Limits::default(), &mut scratch);
+        Bytes::from(large.expect("a picture").bytes)
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_caller_that_leaves_frees_the_thread_whatever_it_was_doing() {
+        let (renderer, registry) = renderer();
+        let source = large();
+        let operation = Operation {
+            fit: imaging::Fit::Fill,
+            ..Operation::inside(4_400, OutputFormat::Webp)
+        };
+        let cancelled = |work| {
+            let labels = [("work", work), ("outcome", "cancelled")];
+            value(&registry, "chitram_image_work_total", &labels)
+        };
+        let stage = |stage| {
+            let name = "chitram_image_stage_duration_seconds_count";
+            value(&registry, name, &[("stage", stage), ("format", "webp")])
+        };
+        let in_use = || value(&registry, "chitram_cpu_permits_in_use", &[]);
+        for (turn, before) in ["wait", "decode", "transform"].into_iter().enumerate() {
+            let seen = stage(before);
+            let render = tokio::spawn({
+                let (renderer, source) = (renderer.clone(), source.clone());
+                async move { renderer.render(source, operation).await.map(drop) }
+            });
+            until(before, || stage(before) > seen).await;
+            render.abort();
+            until("free again", || in_use() == 0.0).await;
+            let turn = turn as f64 + 1.0;
+            assert_eq!(cancelled("render"), turn, "after {before}");
+            // The one thread does what comes next.
+            let next = renderer.render(Bytes::from_static(CUT), operation).await;
+            assert!(matches!(next, Err(RenderError::Picture(_))), "{next:?}");
+        }
+        assert_eq!(value(&registry, "chitram_decoded_bytes_in_use", &[]), 0.0);
+
+        let inspection = tokio::spawn({
+            let renderer = renderer.clone();
+            async move { renderer.inspect(source).await.map(drop) }
+        });
+        inspection.abort();
+        until("free again", || in_use() == 0.0).await;
+    }
+
+    #[tokio::test]
+    async fn work_is_counted_by_how_it_ended() {
+        let (renderer, registry) = renderer();
+        let operation = preset(Preset::Thumb, Format::Jpeg).expect("a format that is written");
+        let result = renderer.render(Bytes::from_static(CUT), operation).await;
+        assert!(result.is_err(), "{result:?}");
+        let count = |work, outcome| {
+            let labels = [("work", work), ("outcome", outcome)];
+            value(&registry, "chitram_image_work_total", &labels)
+        };
+        let outcomes = ["ok", "error", "cancelled", "panic"];
+        assert_eq!(outcomes.map(|o| count("probe", o)), [1.0, 0.0, 0.0, 0.0]);
+        assert_eq!(outcomes.map(|o| count("render", o)), [0.0, 1.0, 0.0, 0.0]);
+        assert_eq!(outcomes.map(|o| count("inspect", o)), [0.0; 4]);
+    }
+
+    #[tokio::test]
+    async fn a_render_that_fails_counts_the_stage_it_failed_in_and_none_after_it() {
+        let (renderer, registry) = renderer();
         let operation = preset(Preset::Thumb, Format::Jpeg).expect("a format that is written");
         let result = renderer.render(Bytes::from_static(CUT), operation).await;
         assert!(

@@ -14,7 +14,7 @@ pub use self::api::{
     ApiMetrics, Damage, Rejection, RenderSource, answers, in_flight, originals, spool,
 };
 pub use self::dependency::{CLIENT_DURATION, CircuitMetrics, GuardMetrics};
-pub use self::images::{CpuMetrics, ImageStages, Stage};
+pub use self::images::{CpuMetrics, ImageStages, Outcome, Stage, Work};
 
 const SHED: Desc = Desc::counter(
     "chitram_shed_total",

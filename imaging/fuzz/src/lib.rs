@@ -5,7 +5,7 @@
 //! of a decoder is a finding here, though to a user it is only a damaged file.
 
 use imaging::{
-    Fidelity, Fit, Gravity, InputFormat, Limits, Operation, OutputFormat, Scratch, Size,
+    Fidelity, Fit, Gravity, InputFormat, Limits, Meter, Operation, OutputFormat, Scratch, Size,
 };
 use libfuzzer_sys::Corpus;
 
@@ -30,7 +30,9 @@ const CHOICES: usize = 6;
 
 /// Probes any bytes.
 pub fn probe(data: &[u8]) -> Corpus {
-    let (probed, peak) = memory::peak(|| imaging::probe(data, &LIMITS));
+    let meter = Meter::default();
+    let (probed, peak) = memory::peak(|| imaging::probe(data, &LIMITS, &meter));
+    assert_in_proportion(&meter, data.len(), 0);
     assert!(peak < HEADER_BYTES, "probing took {peak} bytes");
     if let Ok(info) = probed {
         assert!(info.stored.pixels() <= LIMITS.pixels, "{info:?}");
@@ -48,9 +50,15 @@ pub fn render(data: &[u8], format: InputFormat) -> Corpus {
         return Corpus::Reject;
     }
     let operation = operation(*choices);
-    let probed = imaging::probe(file, &LIMITS);
-    let (rendered, peak) =
-        memory::peak(|| imaging::render(file, &operation, &LIMITS, &mut Scratch::new()));
+    let probed = imaging::probe(file, &LIMITS, &Meter::default());
+    let meter = Meter::default();
+    let mut scratch = Scratch::new();
+    let (rendered, peak) = memory::peak(|| {
+        let decoded = imaging::decode(file, &operation, &LIMITS, &mut scratch, &meter);
+        let pixels = probed.as_ref().map_or(0, |info| info.stored.pixels());
+        assert_in_proportion(&meter, file.len(), pixels);
+        decoded?.transform()?.encode()
+    });
 
     // What is refused before it is decoded takes nothing to speak of.
     let announced = probed.as_ref().map_or(0, |info| {
@@ -63,10 +71,17 @@ pub fn render(data: &[u8], format: InputFormat) -> Corpus {
     );
     if let Ok(encoded) = rendered {
         assert!(probed.is_ok(), "rendered, but {probed:?}");
-        let again = imaging::probe(&encoded.bytes, &LIMITS).map(|info| info.stored);
+        let again = imaging::probe(&encoded.bytes, &LIMITS, &Meter::default()).map(|info| info.stored);
         assert_eq!(again, Ok(encoded.size), "{operation:?}");
     }
     Corpus::Keep
+}
+
+/// Checks the work of a probe, and of a decode if there are pixels: where a bound ends it, it ends within a row.
+fn assert_in_proportion(meter: &Meter, bytes: usize, pixels: u64) {
+    let most = 2 * Meter::most_steps(bytes as u64, pixels);
+    let steps = meter.steps();
+    assert!(steps <= most, "{steps} steps for {bytes} bytes, {pixels} pixels");
 }
 
 /// Every operation has its bytes, and all bytes have an operation.

@@ -20,7 +20,7 @@ use self::{
 };
 use super::{peak_bytes, same_size};
 use crate::{
-    Error, Info, InputFormat, Limits, Orientation, Scratch, Size,
+    Error, Info, InputFormat, Limits, Meter, Orientation, Scratch, Size,
     raster::{Layout, Pixels, Raster},
     scratch::blank,
 };
@@ -37,8 +37,8 @@ const ALPHA: [&[u8]; 2] = [
     b"urn:mpeg:hevc:2015:auxid:1",
 ];
 
-pub(super) fn probe(bytes: &[u8], limits: &Limits) -> Result<Info, Error> {
-    let picture = Picture::read(bytes, limits)?;
+pub(super) fn probe(bytes: &[u8], limits: &Limits, meter: &Meter) -> Result<Info, Error> {
+    let picture = Picture::read(bytes, limits, meter)?;
     let size = picture.color.sequence.size;
     let alpha = picture.alpha.as_ref().map(|alpha| alpha.sequence);
     let coded = [Some(picture.color.sequence), alpha];
@@ -64,12 +64,14 @@ pub(super) fn decode(
     info: &Info,
     limits: &Limits,
     scratch: &mut Scratch,
+    meter: &Meter,
 ) -> Result<Raster, Error> {
-    let picture = Picture::read(bytes, limits)?;
+    let picture = Picture::read(bytes, limits, meter)?;
     let layout = picture.layout();
     blank(&mut scratch.pixels, info.stored.bytes(layout.channels()))?;
 
     let frame = picture.color.decode(info)?;
+    meter.step(info.stored.pixels())?;
     picture
         .conversion
         .colors(&frame, layout, &mut scratch.pixels);
@@ -82,6 +84,7 @@ pub(super) fn decode(
         };
         let conversion = conversion(&alpha.sequence, code_points)?;
         let frame = alpha.decode(info)?;
+        meter.step(info.stored.pixels())?;
         conversion.alpha(&frame, picture.is_premultiplied, &mut scratch.pixels);
     }
     Ok(Raster {
@@ -132,8 +135,8 @@ struct Coded<'a> {
 }
 
 impl<'a> Picture<'a> {
-    fn read(bytes: &'a [u8], limits: &Limits) -> Result<Self, Error> {
-        let items = Items::read(bytes, limits)?;
+    fn read(bytes: &'a [u8], limits: &Limits, meter: &'a Meter) -> Result<Self, Error> {
+        let items = Items::read(bytes, limits, meter)?;
         let primary = items.primary()?;
         let color = Coded::read(&items, primary, limits)?;
         let alpha = items.auxiliary(primary, |name| ALPHA.contains(&name))?;

@@ -1,13 +1,12 @@
 //! GIF: the blocks by our own walk, the first frame's pixels by the `gif` crate.
 
-use std::io::Cursor;
-
 use gif::{ColorOutput, DecodeOptions, DecodingError};
 
 use super::peak_bytes;
 use crate::{
-    Error, Info, InputFormat, Limits, Orientation, Scratch, Size,
+    Error, Info, InputFormat, Limits, Meter, Orientation, Scratch, Size,
     bytes::le_u16,
+    meter::Pieces,
     raster::{Layout, Pixels, Raster},
     scratch::blank,
 };
@@ -16,8 +15,8 @@ const SCREEN_OFFSET: usize = 6;
 const BLOCKS_OFFSET: usize = 13;
 const RGBA: usize = 4;
 
-pub(super) fn probe(bytes: &[u8], limits: &Limits) -> Result<Info, Error> {
-    let blocks = Blocks::read(bytes, limits)?;
+pub(super) fn probe(bytes: &[u8], limits: &Limits, meter: &Meter) -> Result<Info, Error> {
+    let blocks = Blocks::read(bytes, limits, meter)?;
     let frame_bytes = if blocks.frame == blocks.canvas {
         0
     } else {
@@ -39,13 +38,14 @@ pub(super) fn decode(
     info: &Info,
     limits: &Limits,
     scratch: &mut Scratch,
+    meter: &Meter,
 ) -> Result<Raster, Error> {
-    let blocks = Blocks::read(bytes, limits)?;
+    let blocks = Blocks::read(bytes, limits, meter)?;
     let mut options = DecodeOptions::new();
     options.set_color_output(ColorOutput::RGBA);
     options.allow_unknown_blocks(true);
     let mut decoder = options
-        .read_info(Cursor::new(bytes))
+        .read_info(Pieces::new(bytes, meter))
         .map_err(|error| library(&error))?;
     let frame = decoder.next_frame_info().map_err(|error| library(&error))?;
     let frame = frame.ok_or_else(|| damaged(None, "has no frame"))?;
@@ -118,7 +118,7 @@ struct Blocks {
 
 impl Blocks {
     /// Walks all blocks. Damage behind the first frame only ends the count: that frame can still be shown.
-    fn read(bytes: &[u8], limits: &Limits) -> Result<Self, Error> {
+    fn read(bytes: &[u8], limits: &Limits, meter: &Meter) -> Result<Self, Error> {
         let screen = read_size(bytes, SCREEN_OFFSET)
             .ok_or_else(|| damaged(bytes.len(), "ends inside its header"))?;
         let flags = *bytes
@@ -149,7 +149,9 @@ impl Blocks {
                 }
                 _ => break,
             };
+            let begin = at;
             at = skip_sub_blocks(bytes, data);
+            meter.step((at - begin) as u64)?;
             if introducer == 0x21 {
                 metadata_bytes += (at - data) as u64;
                 limits.check_metadata(metadata_bytes)?;

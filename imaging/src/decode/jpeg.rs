@@ -12,7 +12,7 @@
 //! | `decoder` | all of it, in the order of the file |
 
 use crate::{
-    Error, Fidelity, Info, InputFormat, Limits, Scratch, Size,
+    Error, Fidelity, Info, InputFormat, Limits, Meter, Scratch, Size,
     operation::Detail,
     planar::interleave,
     raster::{Encoding, Pixels, Raster},
@@ -36,13 +36,13 @@ mod upsample;
 use header::{Frame, Header};
 use upsample::Upsampled;
 
-pub(super) fn probe(bytes: &[u8], limits: &Limits) -> Result<Info, Error> {
+pub(super) fn probe(bytes: &[u8], limits: &Limits, meter: &Meter) -> Result<Info, Error> {
     let Header {
         frame,
         orientation,
         encoding,
         ..
-    } = Header::read(bytes, limits)?;
+    } = Header::read(bytes, limits, meter)?;
     Ok(Info {
         format: InputFormat::Jpeg,
         stored: frame.size,
@@ -61,17 +61,18 @@ pub(super) fn decode(
     detail: Detail,
     limits: &Limits,
     scratch: &mut Scratch,
+    meter: &Meter,
 ) -> Result<Raster, Error> {
-    let header = Header::read(bytes, limits)?;
+    let header = Header::read(bytes, limits, meter)?;
     let is_unscaled = target == header.frame.size;
     let samples = if is_unscaled {
         [8; 4]
     } else {
         samples_a_block(&header, target, detail)
     };
-    let decoded = decoder::decode(bytes, &header, &samples, scratch)?;
+    let decoded = decoder::decode(bytes, &header, &samples, scratch, meter)?;
     let pixels = if is_unscaled && !(detail.halves_color && is_halved(&header)) {
-        put_together(&header, &decoded, scratch)?;
+        put_together(&header, &decoded, scratch, meter)?;
         Pixels::Packed(target)
     } else {
         Pixels::Planar {
@@ -130,6 +131,7 @@ fn put_together(
     header: &Header,
     decoded: &decoder::Decoded,
     scratch: &mut Scratch,
+    meter: &Meter,
 ) -> Result<(), Error> {
     let Frame {
         size,
@@ -155,6 +157,7 @@ fn put_together(
         .chunks_exact_mut(width * channels)
         .enumerate()
     {
+        meter.step((width * channels) as u64)?;
         for (channel, row) in upsampled.iter_mut().zip(&mut rows) {
             channel.row(y, row);
         }

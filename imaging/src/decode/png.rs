@@ -1,14 +1,15 @@
 //! PNG: the chunks by our own walk, the pixels by the `png` crate, as 8-bit grey, RGB or RGBA.
 
-use std::io::{Cursor, ErrorKind};
+use std::io::ErrorKind;
 
 use png::{ColorType, Decoder, DecodingError, Transformations};
 
 use super::{peak_bytes, same_size};
 use crate::{
-    Error, Info, InputFormat, Limits, Orientation, Scratch, Size,
+    Error, Info, InputFormat, Limits, Meter, Orientation, Scratch, Size,
     bytes::be_u32,
     exif,
+    meter::Pieces,
     raster::{Layout, Pixels, Raster},
     scratch::blank,
 };
@@ -19,8 +20,8 @@ const FRAME_BYTES: usize = 12;
 /// What the library may take besides profile, EXIF and our buffer: a few small chunks.
 const LIBRARY_BYTES: u64 = 1 << 20;
 
-pub(super) fn probe(bytes: &[u8], limits: &Limits) -> Result<Info, Error> {
-    let chunks = Chunks::read(bytes, limits)?;
+pub(super) fn probe(bytes: &[u8], limits: &Limits, meter: &Meter) -> Result<Info, Error> {
+    let chunks = Chunks::read(bytes, limits, meter)?;
     let orientation = chunks.orientation;
     Ok(Info {
         format: InputFormat::Png,
@@ -38,15 +39,16 @@ pub(super) fn decode(
     info: &Info,
     limits: &Limits,
     scratch: &mut Scratch,
+    meter: &Meter,
 ) -> Result<Raster, Error> {
     // The library's limit covers what it allocates for chunks and what they inflate to; the buffer of the
     // pixels is ours, and bounded by the probed size.
-    let allowed =
-        2 * limits.icc_bytes + 2 * Chunks::read(bytes, limits)?.exif_bytes + LIBRARY_BYTES;
+    let exif_bytes = Chunks::read(bytes, limits, meter)?.exif_bytes;
+    let allowed = 2 * limits.icc_bytes + 2 * exif_bytes + LIBRARY_BYTES;
     let library_limits = png::Limits {
         bytes: usize::try_from(allowed).unwrap_or(usize::MAX),
     };
-    let mut decoder = Decoder::new_with_limits(Cursor::new(bytes), library_limits);
+    let mut decoder = Decoder::new_with_limits(Pieces::new(bytes, meter), library_limits);
     decoder.set_ignore_text_chunk(true);
     decoder.set_transformations(Transformations::EXPAND | Transformations::STRIP_16);
     let mut reader = decoder.read_info().map_err(|error| library(&error))?;
@@ -99,12 +101,13 @@ struct Chunks {
 }
 
 impl Chunks {
-    fn read(bytes: &[u8], limits: &Limits) -> Result<Self, Error> {
+    fn read(bytes: &[u8], limits: &Limits, meter: &Meter) -> Result<Self, Error> {
         let mut found = Self::header(bytes, limits)?;
         let mut metadata_bytes = 0;
         let mut data_seen = false;
         let mut at = SIGNATURE_BYTES;
         while let (Some(length), Some(kind)) = (be_u32(bytes, at), bytes.get(at + 4..at + 8)) {
+            meter.step(1)?;
             let start = at + 8;
             let content = bytes.get(start..).unwrap_or_default();
             let content = &content[..content.len().min(length as usize)];

@@ -14,7 +14,7 @@
 //! | `macroblocks` | all of it, from the first macroblock to the last |
 //! | `averages` | where the samples go |
 
-use crate::{Error, InputFormat, Size, encode::color_size, raster::Plane};
+use crate::{Error, InputFormat, Meter, Size, encode::color_size, raster::Plane};
 
 mod averages;
 mod blocks;
@@ -36,6 +36,8 @@ use macroblocks::Decoder;
 
 /// Samples of luma to a side of a macroblock.
 const SIDE: usize = 16;
+/// Steps of a macroblock: its samples, luma and colours.
+const MACROBLOCK_STEPS: usize = SIDE * SIDE * 3 / 2;
 
 /// Decodes the content of a `VP8 ` chunk, whose picture has this size, to luma and two colours at half its size. One sample is left of
 /// each square of so many: 1, 2, 4 or 8 to a side, for luma and for the colours. Errors name `at`, where
@@ -46,6 +48,7 @@ pub(super) fn decode(
     size: Size,
     [of_luma, of_colors]: [usize; 2],
     [luma, blue, red]: [&mut Vec<u8>; 3],
+    meter: &Meter,
 ) -> Result<[Plane; 3], Error> {
     let damaged = |reason| Error::damaged(InputFormat::Webp, at, reason);
     let header = Header::read(frame).map_err(damaged)?;
@@ -67,8 +70,10 @@ pub(super) fn decode(
         averages(blue, &half, of_colors)?,
         averages(red, &half, of_colors)?,
     ];
-    Decoder::new(header, across)
-        .decode(down, &mut picture)
-        .map_err(damaged)?;
+    let mut decoder = Decoder::new(header, across);
+    for y in 0..down {
+        meter.step((across * MACROBLOCK_STEPS) as u64)?;
+        decoder.decode_row(y, &mut picture).map_err(damaged)?;
+    }
     Ok(picture.map(|averages| averages.plane))
 }

@@ -3,7 +3,7 @@
 
 use super::peak_bytes;
 use crate::{
-    Error, Info, InputFormat, Limits, Scratch, Size,
+    Error, Info, InputFormat, Limits, Meter, Scratch, Size,
     decode::{gif::place, vp8},
     encode::color_size,
     operation::Detail,
@@ -19,8 +19,8 @@ use container::{Container, Frame, damaged};
 /// Averages of areas, by libwebp's scaler or ours, are crude: at twice the size wanted the resize after them has the last word.
 const OVERSAMPLING: u32 = 2;
 
-pub(super) fn probe(bytes: &[u8], limits: &Limits) -> Result<Info, Error> {
-    let container = Container::read(bytes, limits)?;
+pub(super) fn probe(bytes: &[u8], limits: &Limits, meter: &Meter) -> Result<Info, Error> {
+    let container = Container::read(bytes, limits, meter)?;
     let pixels = container.frame.size.pixels();
     // A lossless picture is decoded whole before it is converted; alpha has a plane of its own.
     let decoder_bytes = if container.frame.lossless {
@@ -50,8 +50,9 @@ pub(super) fn decode(
     detail: Detail,
     limits: &Limits,
     scratch: &mut Scratch,
+    meter: &Meter,
 ) -> Result<Raster, Error> {
-    let container = Container::read(bytes, limits)?;
+    let container = Container::read(bytes, limits, meter)?;
     let layout = container.layout();
     let frame = container.frame.size;
     let alpha = layout == Layout::Rgba;
@@ -62,7 +63,7 @@ pub(super) fn decode(
         let pixels = if size == frame || container.frame.lossless || alpha {
             packed(&container, size, layout, scratch)?
         } else {
-            channels(&container, target, detail, scratch)?
+            channels(&container, target, detail, scratch, meter)?
         };
         return Ok(Raster {
             pixels,
@@ -124,6 +125,7 @@ fn channels(
     target: Size,
     detail: Detail,
     scratch: &mut Scratch,
+    meter: &Meter,
 ) -> Result<Pixels, Error> {
     let Frame {
         picture, at, size, ..
@@ -136,7 +138,8 @@ fn channels(
         color_size(target, detail.halves_color),
     );
     let [of_luma, of_blue, of_red, _] = &mut scratch.planes;
-    let planes = vp8::decode(frame, at, size, [luma, color], [of_luma, of_blue, of_red])?;
+    let samples = [of_luma, of_blue, of_red];
+    let planes = vp8::decode(frame, at, size, [luma, color], samples, meter)?;
     Ok(Pixels::Planar {
         planes: planes.to_vec(),
         encoding: Encoding::VideoYCbCr,

@@ -12,7 +12,7 @@
 
 use wide::f32x8;
 
-use crate::{Size, operation::FULL_COLOR_QUALITY, raster::Layout, scratch::Scratch};
+use crate::{Error, Meter, Size, operation::FULL_COLOR_QUALITY, raster::Layout, scratch::Scratch};
 
 mod channels;
 mod file;
@@ -38,6 +38,7 @@ pub(super) fn encode(
     size: Size,
     layout: Layout,
     quality: u8,
+    meter: &Meter,
 ) -> Result<Vec<u8>, String> {
     let is_halved = quality < FULL_COLOR_QUALITY;
     let Scratch {
@@ -46,9 +47,9 @@ pub(super) fn encode(
     if layout == Layout::Gray {
         std::mem::swap(resized, &mut planes[0]);
     } else {
-        split(resized, size, is_halved, planes).map_err(|error| error.to_string())?;
+        split(resized, size, is_halved, planes, meter).map_err(|error| error.to_string())?;
     }
-    encode_channels(scratch, size, layout, quality)
+    encode_channels(scratch, size, layout, quality, meter)
 }
 
 /// Encodes the channels in `scratch.planes`: grey, or luma and colours of which [`color_size`] is the size.
@@ -57,6 +58,7 @@ pub(super) fn encode_channels(
     size: Size,
     layout: Layout,
     quality: u8,
+    meter: &Meter,
 ) -> Result<Vec<u8>, String> {
     let too_long = |_| "a side is longer than 65,535 pixels".to_owned();
     let width = u16::try_from(size.width).map_err(too_long)?;
@@ -87,7 +89,8 @@ pub(super) fn encode_channels(
         side: usize::from(components[0].sampling & 15),
     };
     let mut tokens = Tokens::default();
-    let counts = scan.collect(&mut tokens);
+    let ended = |error: Error| error.to_string();
+    let counts = scan.collect(&mut tokens, meter).map_err(ended)?;
     let codes: Vec<_> = counts[..2 * quantisation.len()]
         .iter()
         .map(Code::new)
@@ -102,7 +105,7 @@ pub(super) fn encode_channels(
         &quantisation,
         &codes,
     );
-    file::finish(&mut file, &codes, &tokens);
+    file::finish(&mut file, &codes, &tokens, meter).map_err(ended)?;
     Ok(file)
 }
 
@@ -116,11 +119,12 @@ struct Scan<'a> {
 
 impl Scan<'_> {
     /// Collects everything in the order of the file, MCUs row by row (T.81 A.2.3), and counts the symbols.
-    fn collect(&self, tokens: &mut Tokens) -> [Counts; 4] {
+    fn collect(&self, tokens: &mut Tokens, meter: &Meter) -> Result<[Counts; 4], Error> {
         let mut collector = Collector::new(tokens);
         let mcu = 8 * self.side;
         let (width, height) = self.luma.size;
         for y in 0..height.div_ceil(mcu) {
+            meter.step((width * mcu) as u64)?;
             for x in 0..width.div_ceil(mcu) {
                 for row in 0..self.side {
                     for column in 0..self.side {
@@ -133,7 +137,7 @@ impl Scan<'_> {
                 }
             }
         }
-        collector.counts
+        Ok(collector.counts)
     }
 }
 

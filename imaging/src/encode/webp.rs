@@ -1,6 +1,6 @@
 //! Lossy WebP by libwebp.
 
-use crate::{Size, raster::Layout, webp::ffi};
+use crate::{Meter, Size, raster::Layout, webp::ffi};
 
 /// Of 0 (fastest) to 6 (smallest). Of six photographs at 512 pixels, 2 takes two fifths of the time of 4, which is libwebp's
 /// default; 3 saves next to nothing.
@@ -14,6 +14,7 @@ pub(super) fn encode(
     size: Size,
     layout: Layout,
     quality: u8,
+    meter: &Meter,
 ) -> Result<Vec<u8>, String> {
     let settings = ffi::Settings {
         quality: (quality + AMENDS).min(100),
@@ -22,9 +23,9 @@ pub(super) fn encode(
     match layout {
         Layout::Gray => {
             let rgb: Vec<u8> = pixels.iter().flat_map(|gray| [*gray; 3]).collect();
-            ffi::encode(&rgb, size, false, settings)
+            ffi::encode(&rgb, size, false, settings, meter)
         }
-        Layout::Rgb => ffi::encode(pixels, size, false, settings),
-        Layout::Rgba | Layout::Cmyk => ffi::encode(pixels, size, true, settings),
+        Layout::Rgb => ffi::encode(pixels, size, false, settings, meter),
+        Layout::Rgba | Layout::Cmyk => ffi::encode(pixels, size, true, settings, meter),
     }
 }

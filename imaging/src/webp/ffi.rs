@@ -5,9 +5,11 @@
     reason = "libwebp is a C library, and no decoder in Rust is as complete"
 )]
 
+use std::ffi::c_int;
+
 use libwebp_sys as sys;
 
-use crate::Size;
+use crate::{Meter, Size};
 
 /// Why libwebp gave no pixels.
 #[derive(Debug, Clone, Copy)]
@@ -148,17 +150,19 @@ pub(crate) struct Settings {
     pub method: u8,
 }
 
-/// Encodes `pixels`, RGBA if `alpha`, else RGB, as a lossy picture of at most 16,383 pixels a side.
+/// Encodes `pixels`, RGBA if `alpha`, else RGB, as a lossy picture of at most 16,383 pixels a side. Fails soon after `meter`
+/// ends the work.
 pub(crate) fn encode(
     pixels: &[u8],
     size: Size,
     alpha: bool,
     settings: Settings,
+    meter: &Meter,
 ) -> Result<Vec<u8>, String> {
     let mut config = sys::WebPConfig::new().map_err(|()| "libwebp's version differs".to_owned())?;
     config.quality = f32::from(settings.quality);
     config.method = settings.method.into();
-    encode_with(pixels, size, alpha, &config)
+    encode_with(pixels, size, alpha, &config, meter)
 }
 
 /// The same with all of libwebp's settings, which it checks.
@@ -167,6 +171,7 @@ pub(crate) fn encode_with(
     size: Size,
     alpha: bool,
     config: &sys::WebPConfig,
+    meter: &Meter,
 ) -> Result<Vec<u8>, String> {
     let channels = if alpha { 4 } else { 3 };
     if pixels.len() != size.bytes(channels) || size.pixels() == 0 {
@@ -190,12 +195,23 @@ pub(crate) fn encode_with(
     let mut writer = Writer::new();
     picture.0.writer = Some(sys::WebPMemoryWrite);
     picture.0.custom_ptr = (&raw mut writer.0).cast();
+    picture.0.progress_hook = Some(go_on);
+    picture.0.user_data = (&raw const *meter).cast_mut().cast();
     // SAFETY: `config` and `picture` were initialised by libwebp. `WebPMemoryWrite` expects `custom_ptr` to
-    // be a `WebPMemoryWriter`, which it is, and which outlives the call.
+    // be a `WebPMemoryWriter`, which it is, and `go_on` that `user_data` is a `Meter`; both outlive the call, which
+    // stays on this thread.
     if unsafe { sys::WebPEncode(config, &raw mut picture.0) } == 0 {
         return Err(format!("{:?}", picture.0.error_code));
     }
     Ok(writer.written().to_vec())
+}
+
+/// Says after each row of macroblocks whether libwebp shall go on.
+extern "C" fn go_on(_percent: c_int, picture: *const sys::WebPPicture) -> c_int {
+    // SAFETY: libwebp calls this with the picture that it encodes, whose `user_data` was set to a meter that outlives the
+    // call and is only read.
+    let meter = unsafe { &*(*picture).user_data.cast::<Meter>() };
+    meter.step(1).is_ok().into()
 }
 
 /// A picture whose memory libwebp took and is given back.

@@ -3,8 +3,8 @@
 use std::{fs, path::Path};
 
 use imaging::{
-    Error, InputFormat, Limits, Operation, Orientation, OutputFormat, Quantity, Scratch, Size,
-    probe, render,
+    Error, InputFormat, Limits, Meter, Operation, Orientation, OutputFormat, Quantity, Scratch,
+    Size, probe, render,
 };
 use moxcms::ColorProfile;
 
@@ -30,7 +30,7 @@ fn p3_profile(folder: &Path) -> String {
 }
 
 fn refusal(bytes: &[u8]) -> Error {
-    probe(bytes, &Limits::default()).unwrap_err()
+    probe(bytes, &Limits::default(), &Meter::default()).unwrap_err()
 }
 
 fn assert_shown_as_by_libavif(what: &str, avif: &[u8]) {
@@ -83,7 +83,7 @@ fn a_profile_over_its_limit_is_refused() {
         ..Limits::default()
     };
     assert!(matches!(
-        probe(&avif, &limits),
+        probe(&avif, &limits, &Meter::default()),
         Err(Error::TooLarge {
             what: Quantity::IccBytes,
             limit: 100,
@@ -100,7 +100,7 @@ fn a_file_cut_anywhere_is_refused_and_takes_next_to_no_memory() {
     let avif = avifenc(&[], SIZE, see_through);
     for length in (12..avif.len()).step_by(23) {
         let cut = &avif[..length];
-        let (result, bytes) = peak(|| probe(cut, &Limits::default()));
+        let (result, bytes) = peak(|| probe(cut, &Limits::default(), &Meter::default()));
         assert!(
             matches!(
                 result,
@@ -209,7 +209,11 @@ fn transparency_is_read_whether_colors_were_multiplied_by_it_or_not() {
     ] {
         let avif = avifenc(arguments, SIZE, see_through);
         let (ours, theirs) = (Pixels::shown_by(&avif), avifdec(&avif));
-        assert!(probe(&avif, &Limits::default()).unwrap().has_alpha);
+        assert!(
+            probe(&avif, &Limits::default(), &Meter::default())
+                .unwrap()
+                .has_alpha
+        );
         for (ours, theirs) in ours.iter().zip(theirs.iter()) {
             // Where little shows, multiplied colours are coarse.
             let tolerance = if ours[3] < 60 { 255 } else { 6 };
@@ -244,7 +248,7 @@ fn turns_and_mirrors_are_an_orientation() {
     ];
     for (arguments, orientation) in cases {
         let avif = avifenc(arguments, SIZE, photo);
-        let info = probe(&avif, &Limits::default()).unwrap();
+        let info = probe(&avif, &Limits::default(), &Meter::default()).unwrap();
         assert_eq!(info.orientation, orientation, "{arguments:?}");
         assert_eq!(info.stored, SIZE);
         assert_eq!(Pixels::shown_by(&avif).size, info.displayed);
@@ -291,7 +295,9 @@ fn a_decode_takes_no_more_memory_than_was_announced() {
         for picture in [photo as Paint, see_through] {
             let avif = avifenc(arguments, size(900, 700), picture);
             let limits = Limits::default();
-            let announced = probe(&avif, &limits).unwrap().decoded_bytes;
+            let announced = probe(&avif, &limits, &Meter::default())
+                .unwrap()
+                .decoded_bytes;
             let thumbnail = Operation::inside(100, OutputFormat::Png);
             let (result, took) =
                 peak(|| render(&avif, &thumbnail, &limits, &mut Scratch::new()).map(drop));
@@ -353,4 +359,62 @@ fn what_would_take_too_long_to_write_is_refused_or_made_smaller() {
     let wide = png(size(3000, 2), photo);
     let written = rendered(&wide, &Operation::inside(4000, OutputFormat::Avif));
     assert_eq!(written.size, size(2048, 1));
+}
+
+fn boxed(kind: &[u8; 4], content: &[u8]) -> Vec<u8> {
+    let length = (content.len() as u32 + 8).to_be_bytes();
+    [&length[..], kind, content].concat()
+}
+
+/// A file whose primary picture is item 1, with these locations, properties and associations.
+fn container(iloc: &[u8], ipco: &[u8], ipma: &[u8]) -> Vec<u8> {
+    let entry = boxed(b"infe", b"\x02\0\0\0\0\x01\0\0av01\0");
+    let properties = [boxed(b"ipco", ipco), boxed(b"ipma", ipma)].concat();
+    let meta = [
+        vec![0; 4],
+        boxed(b"pitm", &[0, 0, 0, 0, 0, 1]),
+        boxed(b"iinf", &[&[0, 0, 0, 0, 0, 1][..], &entry].concat()),
+        boxed(b"iprp", &properties),
+        boxed(b"iloc", iloc),
+    ];
+    let brands = boxed(b"ftyp", b"avif\0\0\0\0avif");
+    [brands, boxed(b"meta", &meta.concat())].concat()
+}
+
+/// Steps of a probe that refuses the file.
+fn steps(file: &[u8]) -> u64 {
+    let meter = Meter::default();
+    let refused = probe(file, &Limits::default(), &meter).unwrap_err();
+    assert!(!refused.to_string().contains("more work"), "{refused}");
+    meter.steps()
+}
+
+#[test]
+fn properties_that_are_far_behind_are_found_in_one_walk() {
+    let of = |properties: usize| {
+        let index = (properties as u16 | 0x8000).to_be_bytes();
+        let associations = [&[0, 0, 0, 1, 0, 0, 0, 1, 0, 1, 64][..], &index.repeat(64)].concat();
+        let free = boxed(b"free", b"").repeat(properties);
+        steps(&container(&[0; 8], &free, &associations))
+    };
+    let (few, many) = (of(500), of(32_000));
+    assert!(many < few + 2 * 32_000, "{few}, {many}");
+}
+
+#[test]
+fn pieces_of_no_bytes_are_not_counted_one_by_one() {
+    let of = |items: u16| {
+        let items_of_many_pieces = b"\0\x02\0\0\xff\xff".repeat(items.into());
+        let iloc = [&[0; 6][..], &items.to_be_bytes(), &items_of_many_pieces].concat();
+        let began = std::time::Instant::now();
+        let steps = steps(&container(&iloc, &[], &[0; 8]));
+        // One by one, these are four thousand million.
+        assert!(
+            began.elapsed() < std::time::Duration::from_secs(2),
+            "{items}"
+        );
+        steps
+    };
+    let (few, many) = (of(1_000), of(u16::MAX));
+    assert!(many < few + 2 * 65_535, "{few}, {many}");
 }

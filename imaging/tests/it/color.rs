@@ -1,6 +1,6 @@
 //! Colours come out as sRGB, whatever they were, and transparency leaves no dark edges.
 
-use imaging::{Limits, Operation, OutputFormat, Scratch, dominant_color};
+use imaging::{Limits, Meter, Operation, OutputFormat, Scratch, dominant_color};
 use jpeg_encoder::ColorType as JpegColor;
 use moxcms::{ColorProfile, Layout, TransformOptions};
 
@@ -156,7 +156,13 @@ fn the_dominant_color_is_that_of_the_largest_area() {
             [255, 255, 0, 255]
         }
     });
-    let color = dominant_color(&bytes, &Limits::default(), &mut Scratch::new()).unwrap();
+    let color = dominant_color(
+        &bytes,
+        &Limits::default(),
+        &mut Scratch::new(),
+        &Meter::default(),
+    )
+    .unwrap();
     assert!(
         near([color[0], color[1], color[2], 0], [30, 90, 200, 0], 4),
         "{color:?}"

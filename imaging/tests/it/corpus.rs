@@ -8,8 +8,8 @@ use std::{
 };
 
 use imaging::{
-    Encoded, Error, ErrorKind, Fit, Limits, Operation, OutputFormat, Scratch, dominant_color,
-    probe, render,
+    Encoded, Error, ErrorKind, Fit, Limits, Meter, Operation, OutputFormat, Scratch,
+    dominant_color, probe, render,
 };
 
 use crate::{make::size, memory::peak};
@@ -97,7 +97,7 @@ fn check(case: &Case, operation: &Operation, scratch: &mut Scratch) -> Result<()
         bytes,
     } = case;
     let start = Instant::now();
-    let (probed, probe_peak) = peak(|| probe(bytes, &LIMITS));
+    let (probed, probe_peak) = peak(|| probe(bytes, &LIMITS, &Meter::default()));
     let (result, render_peak) = peak(|| render(bytes, operation, &LIMITS, scratch));
     let took = start.elapsed();
 
@@ -139,7 +139,7 @@ fn every_file_of_the_corpus_becomes_what_its_table_says() {
             // A new one each time, so that each call is seen to take all its memory.
             wrong.extend(check(&case, &operation, &mut Scratch::new()).err());
         }
-        let _ = dominant_color(&case.bytes, &LIMITS, &mut Scratch::new());
+        let _ = dominant_color(&case.bytes, &LIMITS, &mut Scratch::new(), &Meter::default());
     }
     wrong.dedup();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

@@ -1,7 +1,8 @@
 //! Every kind of input shows the picture that was put into it, and every output holds it.
 
 use imaging::{
-    Error, Info, InputFormat, Limits, Operation, Orientation, OutputFormat, Scratch, probe, render,
+    Error, Info, InputFormat, Limits, Meter, Operation, Orientation, OutputFormat, Scratch, probe,
+    render,
 };
 use jpeg_encoder::{ColorType as JpegColor, SamplingFactor};
 
@@ -11,7 +12,7 @@ use crate::make::{
 };
 
 fn info(bytes: &[u8]) -> Info {
-    probe(bytes, &Limits::default()).unwrap()
+    probe(bytes, &Limits::default(), &Meter::default()).unwrap()
 }
 
 fn gray_photo(x: u32, y: u32) -> [u8; 4] {
@@ -364,7 +365,9 @@ fn jpeg_varieties_that_are_not_read_are_named() {
     let patched = |at: usize, value: u8| {
         let mut bytes = whole.clone();
         bytes[frame + at] = value;
-        probe(&bytes, &Limits::default()).unwrap_err().to_string()
+        probe(&bytes, &Limits::default(), &Meter::default())
+            .unwrap_err()
+            .to_string()
     };
     assert_eq!(
         patched(1, 0xc9),

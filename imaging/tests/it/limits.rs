@@ -1,6 +1,8 @@
 //! What is over a limit is refused by name, before memory is taken for it; what is within keeps to it.
 
-use imaging::{Error, Fit, Limits, Operation, OutputFormat, Quantity, Scratch, probe, render};
+use imaging::{
+    Error, Fit, Limits, Meter, Operation, OutputFormat, Quantity, Scratch, probe, render,
+};
 use jpeg_encoder::{ColorType as JpegColor, SamplingFactor};
 
 use crate::{
@@ -18,7 +20,7 @@ const HEADER_BYTES: u64 = 64 << 10;
 fn check_refused(label: &str, bytes: &[u8], what: Quantity) {
     let limits = Limits::default();
     let operation = Operation::inside(100, OutputFormat::Webp);
-    let (probed, probe_peak) = peak(|| probe(bytes, &limits).map(|_| ()));
+    let (probed, probe_peak) = peak(|| probe(bytes, &limits, &Meter::default()).map(|_| ()));
     let (rendered, render_peak) =
         peak(|| render(bytes, &operation, &limits, &mut Scratch::new()).map(|_| ()));
     for (refused, peak) in [(probed, probe_peak), (rendered, render_peak)] {
@@ -271,7 +273,9 @@ fn a_render_keeps_to_the_memory_its_header_announced() {
         ),
     ];
     for (label, bytes) in files {
-        let announced = probe(&bytes, &Limits::default()).unwrap().decoded_bytes;
+        let announced = probe(&bytes, &Limits::default(), &Meter::default())
+            .unwrap()
+            .decoded_bytes;
         let operation = Operation::inside(600, OutputFormat::Webp);
         let (result, peak) = peak(|| {
             render(&bytes, &operation, &Limits::default(), &mut Scratch::new()).map(|_| ())
@@ -307,7 +311,7 @@ fn a_result_larger_than_its_picture_keeps_to_the_memory_it_announced() {
         gif(small, &[((0, 0), small, photo)]),
     ];
     for bytes in files {
-        let info = probe(&bytes, &Limits::default()).unwrap();
+        let info = probe(&bytes, &Limits::default(), &Meter::default()).unwrap();
         for format in [OutputFormat::Jpeg, OutputFormat::Png, OutputFormat::Webp] {
             for fit in [Fit::Contain, Fit::Cover, Fit::Fill] {
                 let operation = Operation {

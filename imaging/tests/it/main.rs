@@ -25,3 +25,4 @@ mod properties;
 mod scaled;
 mod shapes;
 mod sizes;
+mod work;

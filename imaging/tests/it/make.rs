@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-use imaging::{Encoded, Limits, Operation, OutputFormat, Scratch, Size, probe, render};
+use imaging::{Encoded, Limits, Meter, Operation, OutputFormat, Scratch, Size, probe, render};
 use jpeg_encoder::{ColorType as JpegColor, Encoder as JpegEncoder, SamplingFactor};
 
 /// Colour of a pixel, as a function of where it is.
@@ -276,7 +276,9 @@ pub(crate) struct Pixels {
 impl Pixels {
     /// What a file shows at full size, by way of our own PNG output and the `png` crate.
     pub(crate) fn shown_by(bytes: &[u8]) -> Self {
-        let displayed = probe(bytes, &Limits::default()).unwrap().displayed;
+        let displayed = probe(bytes, &Limits::default(), &Meter::default())
+            .unwrap()
+            .displayed;
         Self::of(&rendered(bytes, &same_size(displayed, OutputFormat::Png)))
     }
 

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use imaging::{Limits, Operation, OutputFormat, Scratch, dominant_color, probe, render};
+use imaging::{Limits, Meter, Operation, OutputFormat, Scratch, dominant_color, probe, render};
 use jpeg_encoder::ColorType as JpegColor;
 use moxcms::ColorProfile;
 
@@ -78,8 +78,8 @@ fn corpus() -> Vec<(&'static str, Vec<u8>)> {
 fn survive(label: &str, bytes: &[u8], scratch: &mut Scratch) {
     let ((), peak) = peak(|| {
         let outcome = catch_unwind(AssertUnwindSafe(|| {
-            let _ = probe(bytes, &LIMITS);
-            let _ = dominant_color(bytes, &LIMITS, scratch);
+            let _ = probe(bytes, &LIMITS, &Meter::default());
+            let _ = dominant_color(bytes, &LIMITS, scratch, &Meter::default());
             // At the smaller size decoders do less.
             for side in [16, 4] {
                 let operation = Operation::inside(side, OutputFormat::Webp);

@@ -1,6 +1,6 @@
 //! All eight EXIF orientations, in the three formats that can say them, by where the corners end up.
 
-use imaging::{Fit, Limits, Operation, Orientation, OutputFormat, probe};
+use imaging::{Fit, Limits, Meter, Operation, Orientation, OutputFormat, probe};
 use jpeg_encoder::ColorType as JpegColor;
 
 use crate::make::{
@@ -89,7 +89,7 @@ fn check(bytes: &[u8], operation: &Operation, orientation: Orientation) {
 fn all_eight_orientations_are_applied_in_every_format() {
     for orientation in Orientation::ALL {
         for bytes in files(orientation) {
-            let info = probe(&bytes, &Limits::default()).unwrap();
+            let info = probe(&bytes, &Limits::default(), &Meter::default()).unwrap();
             let lying = orientation.exif() >= 5;
             let displayed = if lying { size(32, 64) } else { size(64, 32) };
             assert_eq!(
@@ -123,7 +123,9 @@ fn a_render_is_not_turned_a_second_time() {
     let [jpeg, ..] = files(Orientation::Rotate90);
     let once = rendered(&jpeg, &Operation::inside(64, OutputFormat::Jpeg));
     assert_eq!(
-        probe(&once.bytes, &Limits::default()).unwrap().orientation,
+        probe(&once.bytes, &Limits::default(), &Meter::default())
+            .unwrap()
+            .orientation,
         Orientation::Normal
     );
     check(

@@ -4,7 +4,7 @@
 //! The seed is fixed, so that a failure is the same for everybody; the fuzz targets are for looking further.
 
 use imaging::{
-    Encoded, Error, ErrorKind, Fidelity, Fit, Gravity, Limits, Operation, Orientation,
+    Encoded, Error, ErrorKind, Fidelity, Fit, Gravity, Limits, Meter, Operation, Orientation,
     OutputFormat, Scratch, Size, probe, render,
 };
 use jpeg_encoder::{ColorType as JpegColor, SamplingFactor};
@@ -194,7 +194,7 @@ fn check(
     operation: &Operation,
     scratch: &mut Scratch,
 ) -> Result<Result<Encoded, Error>, TestCaseError> {
-    let probed = probe(file, &LIMITS);
+    let probed = probe(file, &LIMITS, &Meter::default());
     let announced = probed
         .and_then(|info| operation.peak_bytes(&info, &LIMITS))
         .map_or(HEADER_BYTES, |bytes| bytes + BESIDES);
@@ -204,7 +204,8 @@ fn check(
         Ok(encoded) => {
             prop_assert!(encoded.size.pixels() <= LIMITS.pixels);
             prop_assert!(encoded.size.width.max(encoded.size.height) <= LIMITS.side);
-            let written = probe(&encoded.bytes, &Limits::default()).map(|info| info.stored);
+            let written = probe(&encoded.bytes, &Limits::default(), &Meter::default())
+                .map(|info| info.stored);
             prop_assert_eq!(written, Ok(encoded.size));
         }
         Err(error) => prop_assert!(error.kind() != ErrorKind::Internal, "{}", error),

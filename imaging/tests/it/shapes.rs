@@ -2,7 +2,7 @@
 //!
 //! At full size, pixel by pixel; `scaled` has what is made smaller.
 
-use imaging::{Error, Limits, OutputFormat, Scratch, Size, probe, render};
+use imaging::{Error, Limits, Meter, OutputFormat, Scratch, Size, probe, render};
 use jpeg_encoder::{ColorType as JpegColor, SamplingFactor};
 
 use crate::{
@@ -288,7 +288,11 @@ fn arithmetic_coding_is_refused_by_name() {
         return;
     }
     for coding in [&["-arithmetic"][..], &["-arithmetic", "-progressive"]] {
-        let refused = probe(&cjpeg(coding, size(40, 30), scene), &Limits::default());
+        let refused = probe(
+            &cjpeg(coding, size(40, 30), scene),
+            &Limits::default(),
+            &Meter::default(),
+        );
         assert!(
             matches!(&refused, Err(Error::UnsupportedFeature { feature, .. }) if feature.contains("arithmetic")),
             "{coding:?}: {refused:?}"

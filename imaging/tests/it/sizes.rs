@@ -1,6 +1,6 @@
 //! Every render has the size its operation promises, from the smallest picture to the longest.
 
-use imaging::{Error, Fit, Limits, Operation, OutputFormat, Scratch, Size, probe, render};
+use imaging::{Error, Fit, Limits, Meter, Operation, OutputFormat, Scratch, Size, probe, render};
 
 use crate::make::{Pixels, jpeg, near, photo, png, png_with, rendered, size, webp_lossless};
 
@@ -38,7 +38,9 @@ fn check(bytes: &[u8], source: Size, scratch: &mut Scratch) {
                 match render(bytes, &operation, &Limits::default(), scratch) {
                     Ok(encoded) => {
                         assert_eq!(
-                            probe(&encoded.bytes, &Limits::default()).unwrap().stored,
+                            probe(&encoded.bytes, &Limits::default(), &Meter::default())
+                                .unwrap()
+                                .stored,
                             encoded.size,
                             "{what}"
                         );

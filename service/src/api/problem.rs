@@ -406,7 +406,7 @@ impl From<RenderError> for Problem {
                 ErrorKind::Undecodable => Self::Undecodable(error.to_string()),
                 ErrorKind::OverLimit => Self::OverLimit(error.to_string()),
                 ErrorKind::BadOperation => Self::BadParameter(error.to_string()),
-                ErrorKind::OutOfMemory => Self::Overloaded,
+                ErrorKind::OutOfMemory | ErrorKind::Cancelled => Self::Overloaded,
                 ErrorKind::Internal => Self::Internal(error.to_string()),
             },
             RenderError::Unwritable(_) => Self::BadParameter(error.to_string()),

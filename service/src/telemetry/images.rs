@@ -37,6 +37,36 @@ const DECODED_IN_USE: Desc = Desc::gauge(
     &[],
 );
 
+const WORK: Desc = Desc::counter(
+    "chitram_image_work_total",
+    "Pieces of image work that ended, by how.",
+    &["work", "outcome"],
+);
+
+/// A piece of image work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    /// Reading a header.
+    Probe,
+    /// Finding the dominant colour of an upload.
+    Inspect,
+    /// Making a render.
+    Render,
+}
+
+/// How a piece of image work ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// With a result.
+    Ok,
+    /// The picture, or what is asked of it, is at fault, or memory is short.
+    Error,
+    /// Whoever waited for it has left: the request's deadline has passed, or the client is gone.
+    Cancelled,
+    /// It panicked, which is a defect.
+    Panic,
+}
+
 /// A stage of image work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Stage {
@@ -122,6 +152,7 @@ pub struct CpuMetrics {
     pub shed: Counter,
     /// Stage durations.
     pub stages: ImageStages,
+    ended: [[Counter; 4]; 3],
 }
 
 impl CpuMetrics {
@@ -137,6 +168,15 @@ impl CpuMetrics {
             decoded_bytes: registry.gauge(&DECODED_IN_USE, &[]),
             shed: shed(registry, Shed::Cpu),
             stages: ImageStages::new(registry),
+            ended: ["probe", "inspect", "render"].map(|work| {
+                ["ok", "error", "cancelled", "panic"]
+                    .map(|outcome| registry.counter(&WORK, &[("work", work), ("outcome", outcome)]))
+            }),
         }
+    }
+
+    /// Counts a piece of work that ended.
+    pub fn ended(&self, work: Work, outcome: Outcome) {
+        self.ended[work as usize][outcome as usize].inc();
     }
 }

@@ -1,6 +1,6 @@
 //! Renders of presets, in the format that the client takes; `sizes` has those of any size.
 
-use imaging::{InputFormat, Limits};
+use imaging::{InputFormat, Limits, Meter};
 use service::app::Role;
 use service::renders::input_format;
 
@@ -73,7 +73,8 @@ async fn a_preset_is_fitted_in_its_square_and_never_enlarged() {
         let answer = render(&service, &id, &format!("preset={preset}&format=png"), &[]).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
         assert_eq!(answer.header("content-type"), "image/png");
-        let info = imaging::probe(&answer.body, &Limits::default()).expect("a picture");
+        let info =
+            imaging::probe(&answer.body, &Limits::default(), &Meter::default()).expect("a picture");
         assert_eq!(
             (info.displayed.width, info.displayed.height),
             expected,

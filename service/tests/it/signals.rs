@@ -212,6 +212,7 @@ async fn every_metric_that_is_declared_is_there_from_the_start() {
         ("chitram_bulkhead_in_use", &["dependency", "direction"]),
         ("chitram_objects_repaired_total", &["reason"]),
         ("chitram_objects_orphaned_total", &[]),
+        ("chitram_image_work_total", &["outcome", "work"]),
         ("chitram_cpu_permits_limit", &[]),
         ("chitram_cpu_permits_in_use", &[]),
         ("chitram_cpu_permits_waiting", &[]),

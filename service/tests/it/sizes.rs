@@ -1,6 +1,6 @@
 //! Renders of any size: what is asked for is made, now and for this answer only; what can't be is refused by name.
 
-use imaging::{InputFormat, Limits, probe};
+use imaging::{InputFormat, Limits, Meter, probe};
 use reqwest::Method;
 use service::renders::input_format;
 
@@ -23,7 +23,7 @@ async fn with(picture: Vec<u8>) -> (Service, String) {
 
 fn size(answer: &Answer) -> (u32, u32) {
     assert_eq!(answer.status, 200, "{}", answer.text());
-    let info = probe(&answer.body, &Limits::default()).expect("a picture");
+    let info = probe(&answer.body, &Limits::default(), &Meter::default()).expect("a picture");
     (info.displayed.width, info.displayed.height)
 }
 

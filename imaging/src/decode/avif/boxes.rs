@@ -1,6 +1,6 @@
 //! ISO/IEC 14496-12: boxes and the integers in them. Knows nothing of pictures.
 
-use crate::{Error, InputFormat};
+use crate::{Error, InputFormat, Meter};
 
 /// A box: a type and what it holds.
 #[derive(Clone, Copy)]
@@ -18,15 +18,18 @@ pub(super) struct Boxes<'a> {
     at: usize,
     /// Whether the last box may be longer than what is there: so it is with a file that was cut off.
     lenient: bool,
+    /// Counts the boxes that are walked over.
+    meter: &'a Meter,
 }
 
 impl<'a> Boxes<'a> {
     /// The boxes of a file.
-    pub(super) const fn of_file(bytes: &'a [u8]) -> Self {
+    pub(super) const fn of_file(bytes: &'a [u8], meter: &'a Meter) -> Self {
         Self {
             bytes,
             at: 0,
             lenient: true,
+            meter,
         }
     }
 
@@ -35,6 +38,7 @@ impl<'a> Boxes<'a> {
         if self.bytes.is_empty() {
             return Ok(None);
         }
+        self.meter.step(1)?;
         let start = self.at;
         let mut reader = Reader::new(self.bytes, start);
         let length = u64::from(reader.u32()?);
@@ -82,11 +86,12 @@ impl<'a> Boxes<'a> {
 
 impl<'a> IsoBox<'a> {
     /// The boxes inside.
-    pub(super) const fn boxes(&self) -> Boxes<'a> {
+    pub(super) const fn boxes(&self, meter: &'a Meter) -> Boxes<'a> {
         Boxes {
             bytes: self.content,
             at: self.at,
             lenient: false,
+            meter,
         }
     }
 
@@ -166,6 +171,15 @@ impl<'a> Reader<'a> {
             8 => self.u64(),
             _ => Err(damaged(self.at, format!("integers of {bytes} bytes"))),
         }
+    }
+
+    /// Passes over so many fields of so many bytes each.
+    pub(super) fn skip(&mut self, fields: u16, bytes: usize) -> Result<(), Error> {
+        let length = usize::from(fields) * bytes;
+        let rest = self.bytes.get(length..);
+        self.bytes = rest.ok_or_else(|| damaged(self.at, "a box ends inside a field"))?;
+        self.at += length;
+        Ok(())
     }
 
     /// The rest, and where it begins.

@@ -3,12 +3,13 @@
 //! Everything is looked up in the file's own bytes each time, so that a hostile file can make nothing grow.
 
 use super::boxes::{Boxes, IsoBox, damaged};
-use crate::{Error, InputFormat, Limits};
+use crate::{Error, InputFormat, Limits, Meter};
 
 /// The `meta` box, and the file around it.
 pub(super) struct Items<'a> {
     file: &'a [u8],
     meta: Boxes<'a>,
+    meter: &'a Meter,
 }
 
 /// Most auxiliary pictures that are looked at, and most properties of one picture. Files have one and some five; each of
@@ -17,8 +18,8 @@ const MOST_AUXILIARIES: usize = 16;
 const MOST_PROPERTIES: usize = 64;
 
 impl<'a> Items<'a> {
-    pub(super) fn read(file: &'a [u8], limits: &Limits) -> Result<Self, Error> {
-        let meta = Boxes::of_file(file).require(*b"meta")?;
+    pub(super) fn read(file: &'a [u8], limits: &Limits, meter: &'a Meter) -> Result<Self, Error> {
+        let meta = Boxes::of_file(file, meter).require(*b"meta")?;
         limits.check_metadata(meta.content.len() as u64)?;
         let (_, _, reader) = meta.full()?;
         let (content, at) = reader.rest();
@@ -29,7 +30,8 @@ impl<'a> Items<'a> {
                 at,
                 ..meta
             }
-            .boxes(),
+            .boxes(meter),
+            meter,
         })
     }
 
@@ -88,7 +90,7 @@ impl<'a> Items<'a> {
             at,
             ..references
         }
-        .boxes();
+        .boxes(self.meter);
         while let Some(reference) = boxes.next()? {
             if reference.kind != kind {
                 continue;
@@ -96,6 +98,7 @@ impl<'a> Items<'a> {
             let mut reader = reference.reader();
             let from = reader.id(version > 0)?;
             for _ in 0..reader.u16()? {
+                self.meter.step(1)?;
                 visit(from, reader.id(version > 0)?)?;
             }
         }
@@ -112,7 +115,7 @@ impl<'a> Items<'a> {
             content,
             at,
         }
-        .boxes();
+        .boxes(self.meter);
         while let Some(entry) = entries.next()? {
             if entry.kind != *b"infe" {
                 continue;
@@ -142,17 +145,18 @@ impl<'a> Items<'a> {
         mut visit: impl FnMut(IsoBox<'a>, bool) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let properties = self.require(*b"iprp")?;
-        let container = properties.boxes().require(*b"ipco")?;
-        let mut boxes = properties.boxes();
-        let mut seen = 0;
+        let mut wanted: Vec<Association> = Vec::new();
+        let mut boxes = properties.boxes(self.meter);
         while let Some(associations) = boxes.next()? {
             if associations.kind != *b"ipma" {
                 continue;
             }
             let (version, flags, mut reader) = associations.full()?;
             for _ in 0..reader.u32()? {
+                self.meter.step(1)?;
                 let is_wanted = reader.id(version > 0)? == item;
                 for _ in 0..reader.u8()? {
+                    self.meter.step(1)?;
                     let (essential, index) = if flags & 1 == 1 {
                         let value = reader.u16()?;
                         (value >> 15 == 1, value & 0x7fff)
@@ -161,17 +165,57 @@ impl<'a> Items<'a> {
                         (value >> 7 == 1, u16::from(value & 0x7f))
                     };
                     if is_wanted && index > 0 {
-                        seen += 1;
-                        if seen > MOST_PROPERTIES {
+                        if wanted.len() == MOST_PROPERTIES {
                             let reason = format!("more than {MOST_PROPERTIES} properties");
                             return Err(damaged(reader.at(), reason));
                         }
-                        visit(nth(container, index, reader.at())?, essential)?;
+                        wanted.push(Association {
+                            index,
+                            essential,
+                            at: reader.at(),
+                        });
                     }
                 }
             }
         }
+        let container = properties.boxes(self.meter).require(*b"ipco")?;
+        let found = self.nth(container, &wanted)?;
+        for (property, association) in found.into_iter().zip(&wanted) {
+            let Association {
+                index,
+                essential,
+                at,
+            } = association;
+            let property = property.ok_or_else(|| {
+                damaged(*at, format!("names property {index}, which is not there"))
+            })?;
+            visit(property, *essential)?;
+        }
         Ok(())
+    }
+
+    /// The property that each association names. One walk finds them all, however far behind they are.
+    fn nth(
+        &self,
+        container: IsoBox<'a>,
+        wanted: &[Association],
+    ) -> Result<Vec<Option<IsoBox<'a>>>, Error> {
+        let mut order: Vec<_> = (0..wanted.len()).collect();
+        order.sort_by_key(|place| wanted[*place].index);
+        let mut found = vec![None; wanted.len()];
+        let mut boxes = container.boxes(self.meter);
+        let (mut passed, mut last) = (0, None);
+        for place in order {
+            while passed < wanted[place].index {
+                last = boxes.next()?;
+                if last.is_none() {
+                    return Ok(found);
+                }
+                passed += 1;
+            }
+            found[place] = last;
+        }
+        Ok(found)
     }
 
     /// An item's bytes, and where they begin in the file.
@@ -183,22 +227,25 @@ impl<'a> Items<'a> {
         let (offset_size, length_size, base_size) = (size(12), size(8), size(4));
         let index_size = if version > 0 { size(0) } else { 0 };
         for _ in 0..reader.id(version > 1)? {
+            self.meter.step(1)?;
             let is_wanted = reader.id(version > 1)? == item;
             let method = if version > 0 { reader.u16()? & 15 } else { 0 };
             reader.u16()?; // Another file, which none of these is.
             let base = reader.sized(base_size)?;
             let (at, pieces) = (reader.at(), reader.u16()?);
-            if is_wanted && pieces != 1 {
+            if !is_wanted {
+                // Fields of no bytes are allowed, so that walking over them would have no end.
+                let sizes = [index_size, offset_size, length_size].map(usize::from);
+                reader.skip(pieces, sizes.iter().sum())?;
+                continue;
+            }
+            if pieces != 1 {
                 return Err(unsupported("a picture stored in several pieces"));
             }
-            for _ in 0..pieces {
-                reader.sized(index_size)?;
-                let offset = reader.sized(offset_size)?.saturating_add(base);
-                let length = reader.sized(length_size)?;
-                if is_wanted {
-                    return piece(self.source(method)?, offset, length, at);
-                }
-            }
+            reader.sized(index_size)?;
+            let offset = reader.sized(offset_size)?.saturating_add(base);
+            let length = reader.sized(length_size)?;
+            return piece(self.source(method)?, offset, length, at);
         }
         Err(damaged(
             location.at,
@@ -220,6 +267,15 @@ impl<'a> Items<'a> {
     }
 }
 
+/// That an item has a property.
+struct Association {
+    /// Which of all properties it is; counts from 1.
+    index: u16,
+    essential: bool,
+    /// Where in the file it is said.
+    at: usize,
+}
+
 /// A stretch of `source`, whose offset and length stand `at` bytes into the file. No length means all the rest.
 fn piece(
     (source, source_at): (&[u8], usize),
@@ -238,17 +294,6 @@ fn piece(
         damaged(at, reason)
     })?;
     Ok((piece, source_at + start))
-}
-
-/// The property of an index, which counts from 1.
-fn nth(container: IsoBox<'_>, index: u16, at: usize) -> Result<IsoBox<'_>, Error> {
-    let mut properties = container.boxes();
-    for _ in 1..index {
-        properties.next()?;
-    }
-    properties
-        .next()?
-        .ok_or_else(|| damaged(at, format!("names property {index}, which is not there")))
 }
 
 pub(super) fn unsupported(feature: &'static str) -> Error {

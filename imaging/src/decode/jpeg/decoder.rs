@@ -11,7 +11,7 @@ use super::{
     sequential,
     tables::{Quantisation, Tables},
 };
-use crate::{Error, Scratch, raster::Plane, scratch::JpegScratch};
+use crate::{Error, Meter, Scratch, raster::Plane, scratch::JpegScratch};
 
 /// More scans than any encoder writes; each one costs a pass over all blocks, however few bytes it has.
 const MAX_SCANS: usize = 64;
@@ -31,6 +31,7 @@ pub(super) fn decode(
     header: &Header,
     samples: &[usize],
     scratch: &mut Scratch,
+    meter: &Meter,
 ) -> Result<Decoded, Error> {
     let Scratch { planes, jpeg, .. } = scratch;
     let JpegScratch {
@@ -60,6 +61,7 @@ pub(super) fn decode(
         coefficients: collected,
         steps: Default::default(),
         window,
+        meter,
         truncated: false,
     }
     .decode(header.first_scan)
@@ -75,6 +77,7 @@ struct Decoder<'d, 'a> {
     /// The quantisation of each component: the one that is defined when its first scan begins (T.81 B.2.4.1).
     steps: [Option<Quantisation>; 4],
     window: &'d mut Vec<u8>,
+    meter: &'d Meter,
     truncated: bool,
 }
 
@@ -118,10 +121,11 @@ impl Decoder<'_, '_> {
                 self.truncated |= !ends_properly(self.bytes, at);
                 break;
             };
+            self.meter.step((segment.end - at) as u64)?;
             at = segment.end;
             match segment.marker {
                 0xdb => self.tables.define_quantisation(&segment)?,
-                0xc4 => self.tables.define_huffman(&segment)?,
+                0xc4 => self.tables.define_huffman(&segment, self.meter)?,
                 0xdd => self.tables.define_restarts(&segment)?,
                 START_OF_SCAN => {
                     scans += 1;
@@ -243,7 +247,7 @@ impl Decoder<'_, '_> {
             if let Some(Some(table)) = self.tables.ac.get_mut(part.ac)
                 && is_worth_it
             {
-                table.prepare_skips();
+                self.meter.step(table.prepare_skips())?;
             }
         }
         let mut channels: Vec<_> = self.channels.iter_mut().map(Some).collect();
@@ -270,7 +274,7 @@ impl Decoder<'_, '_> {
                 });
             }
         }
-        Ok(sequential::decode(coded, &mut parts, across, self.window))
+        sequential::decode(coded, &mut parts, across, self.window, self.meter)
     }
 
     fn means(&mut self, scan: &Scan, coded: Coded, across: usize) -> Result<Outcome, Error> {
@@ -289,13 +293,14 @@ impl Decoder<'_, '_> {
                 });
             }
         }
-        Ok(progressive::decode_means(
+        progressive::decode_means(
             coded,
             scan.band,
             &mut parts,
             across,
             self.window,
-        ))
+            self.meter,
+        )
     }
 
     fn band(&mut self, scan: &Scan, coded: Coded, across: usize) -> Result<Outcome, Error> {
@@ -304,14 +309,15 @@ impl Decoder<'_, '_> {
             return Err(missing_table(scan));
         };
         let coefficients = &mut self.coefficients[part.component];
-        Ok(progressive::decode_band(
+        progressive::decode_band(
             coded,
             scan.band,
             table,
             coefficients,
             across,
             self.window,
-        ))
+            self.meter,
+        )
     }
 
     fn finish(mut self) -> Result<Decoded, Error> {
@@ -327,7 +333,7 @@ impl Decoder<'_, '_> {
             .zip(&self.steps)
         {
             if let Some(steps) = steps {
-                coefficients.transform(&Steps::new(steps, channel.n), channel);
+                coefficients.transform(&Steps::new(steps, channel.n), channel, self.meter)?;
             }
         }
         Ok(Decoded {

@@ -7,7 +7,7 @@ use super::{
     markers::{START_OF_SCAN, Segment},
     unsupported,
 };
-use crate::{Error, Limits, Orientation, Size, exif, raster::Encoding};
+use crate::{Error, Limits, Meter, Orientation, Size, exif, raster::Encoding};
 
 const EXIF_NAME: &[u8] = b"Exif\0\0";
 const ICC_NAME: &[u8] = b"ICC_PROFILE\0";
@@ -75,13 +75,14 @@ impl Frame {
 }
 
 impl<'a> Header<'a> {
-    pub(super) fn read(bytes: &'a [u8], limits: &Limits) -> Result<Self, Error> {
+    pub(super) fn read(bytes: &'a [u8], limits: &Limits, meter: &Meter) -> Result<Self, Error> {
         let mut application = Application::default();
         let mut frame = None;
         let mut at = 2;
         loop {
             let segment = Segment::next(bytes, at)?
                 .ok_or_else(|| damaged(bytes.len(), "ends before its first scan"))?;
+            meter.step((segment.end - at) as u64)?;
             match segment.marker {
                 0xc0..=0xc2 if frame.is_some() => {
                     return Err(damaged(segment.start, "two frame headers"));

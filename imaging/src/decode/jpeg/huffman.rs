@@ -126,10 +126,10 @@ impl Table {
         self.values.iter().all(|size| *size <= 15)
     }
 
-    /// Fills the look-up that [`Self::skip_block`] needs. Costs as much as some hundred blocks.
-    pub(super) fn prepare_skips(&mut self) {
+    /// Fills the look-up that [`Self::skip_block`] needs, and returns the steps that it took: as many as some hundred blocks.
+    pub(super) fn prepare_skips(&mut self) -> u64 {
         if !self.skips.is_empty() {
-            return;
+            return 0;
         }
         // What `known` bits say, for every number of them: its first symbol, and what the bits behind it say.
         let mut shorter: Vec<Vec<Skip>> = vec![vec![Skip::default()]];
@@ -163,6 +163,8 @@ impl Table {
             shorter.push(entries);
         }
         self.skips = shorter.pop().unwrap_or_default();
+        // Of all widths together twice as many entries as of the last.
+        2 << SKIP_WIDTH
     }
 
     /// The next symbol, taken. A code that is in no table counts as a 0 of 17 bits, as in libjpeg. Needs

@@ -11,7 +11,12 @@ use super::{
     inverse::{Block, clear, inverse, last_needed},
     restarts::{Coded, Outcome},
 };
-use crate::{Error, scratch::filled};
+use crate::{Error, Meter, scratch::filled};
+
+/// Steps to visit a block in a scan: these, and one for each four coefficients of its band.
+const VISIT_STEPS: usize = 4;
+/// Steps to transform a block, besides those of its samples.
+const TRANSFORM_STEPS: usize = 16;
 
 /// Which coefficients a scan codes, and which of their bits (T.81 B.2.3).
 #[derive(Clone, Copy)]
@@ -62,24 +67,37 @@ impl<'a> Coefficients<'a> {
     }
 
     /// Transforms everything into the channel's samples.
-    pub(super) fn transform(&self, steps: &Steps, channel: &mut Channel) {
+    pub(super) fn transform(
+        &self,
+        steps: &Steps,
+        channel: &mut Channel,
+        meter: &Meter,
+    ) -> Result<(), Error> {
         match channel.n {
-            1 => self.transform_at::<1>(steps, channel),
-            2 => self.transform_at::<2>(steps, channel),
-            3 => self.transform_at::<3>(steps, channel),
-            4 => self.transform_at::<4>(steps, channel),
-            5 => self.transform_at::<5>(steps, channel),
-            6 => self.transform_at::<6>(steps, channel),
-            7 => self.transform_at::<7>(steps, channel),
-            _ => self.transform_at::<8>(steps, channel),
+            1 => self.transform_at::<1>(steps, channel, meter),
+            2 => self.transform_at::<2>(steps, channel, meter),
+            3 => self.transform_at::<3>(steps, channel, meter),
+            4 => self.transform_at::<4>(steps, channel, meter),
+            5 => self.transform_at::<5>(steps, channel, meter),
+            6 => self.transform_at::<6>(steps, channel, meter),
+            7 => self.transform_at::<7>(steps, channel, meter),
+            _ => self.transform_at::<8>(steps, channel, meter),
         }
     }
 
-    fn transform_at<const N: usize>(&self, steps: &Steps, channel: &mut Channel) {
+    fn transform_at<const N: usize>(
+        &self,
+        steps: &Steps,
+        channel: &mut Channel,
+        meter: &Meter,
+    ) -> Result<(), Error> {
         let stride = channel.stride;
         let mut block: Block = [0; 64];
         for (index, values) in self.values.chunks_exact(self.kept).enumerate() {
             let (x, y) = (index % self.blocks_across, index / self.blocks_across);
+            if x == 0 {
+                meter.step((self.blocks_across * (TRANSFORM_STEPS + N * N)) as u64)?;
+            }
             clear::<N>(&mut block);
             for (k, value) in values.iter().enumerate() {
                 block[steps.place(k)] = (*value).into();
@@ -92,6 +110,7 @@ impl<'a> Coefficients<'a> {
                 stride,
             );
         }
+        Ok(())
     }
 }
 
@@ -102,15 +121,20 @@ pub(super) fn decode_means(
     parts: &mut [Part],
     across: usize,
     window: &mut Vec<u8>,
-) -> Outcome {
-    coded.for_each_interval(window, |segment, mcus| {
+    meter: &Meter,
+) -> Result<Outcome, Error> {
+    let blocks = parts.iter().map(|part| part.sampling.0 * part.sampling.1);
+    let steps = blocks.sum::<usize>() * VISIT_STEPS;
+    coded.for_each_interval(window, meter, |segment, mcus| {
         let mut bits = Bits::default();
         let mut means = [0i32; 4];
-        for mcu in mcus {
+        let (mut x, mut y) = (mcus.start % across, mcus.start / across);
+        // The first MCU of this row that is not counted yet.
+        let mut uncounted = x;
+        for _ in mcus {
             if segment.is_short(bits) {
                 bits = segment.advance(bits);
             }
-            let (x, y) = (mcu % across, mcu / across);
             for (part, mean) in parts.iter_mut().zip(&mut means) {
                 let (width, height) = part.sampling;
                 for (row, column) in (0..height).flat_map(|row| (0..width).map(move |c| (row, c))) {
@@ -131,10 +155,17 @@ pub(super) fn decode_means(
                 }
             }
             if segment.is_overrun(bits) {
-                return false;
+                meter.step(((x + 1 - uncounted) * steps) as u64)?;
+                return Ok(false);
+            }
+            x += 1;
+            if x == across {
+                meter.step(((x - uncounted) * steps) as u64)?;
+                (x, y, uncounted) = (0, y + 1, 0);
             }
         }
-        !bits.is_damaged()
+        meter.step(((x - uncounted) * steps) as u64)?;
+        Ok(!bits.is_damaged())
     })
 }
 
@@ -147,19 +178,24 @@ pub(super) fn decode_band(
     coefficients: &mut Coefficients,
     across: usize,
     window: &mut Vec<u8>,
-) -> Outcome {
-    coded.for_each_interval(window, |segment: &mut Segment, blocks| {
+    meter: &Meter,
+) -> Result<Outcome, Error> {
+    let steps = VISIT_STEPS + (band.last - band.first) / 4;
+    coded.for_each_interval(window, meter, |segment: &mut Segment, blocks| {
         let mut run = BlockRun {
             bits: Bits::default(),
             band,
             table,
             ended_blocks: 0,
         };
-        for block in blocks {
+        let (mut x, mut y) = (blocks.start % across, blocks.start / across);
+        // The first block of this row that is not counted yet.
+        let mut uncounted = x;
+        for _ in blocks {
             if segment.is_short(run.bits) {
                 run.bits = segment.advance(run.bits);
             }
-            let index = (block / across) * coefficients.blocks_across + block % across;
+            let index = y * coefficients.blocks_across + x;
             let kept = coefficients.kept;
             let (Some(values), Some(nonzero)) = (
                 coefficients
@@ -167,7 +203,8 @@ pub(super) fn decode_band(
                     .get_mut(index * kept..(index + 1) * kept),
                 coefficients.nonzero.get_mut(index),
             ) else {
-                continue;
+                // No block that shows picture is outside.
+                break;
             };
             if band.refines {
                 run.refine(segment.data(), values, nonzero);
@@ -175,10 +212,17 @@ pub(super) fn decode_band(
                 run.begin(segment.data(), values, nonzero);
             }
             if segment.is_overrun(run.bits) {
-                return false;
+                meter.step(((x + 1 - uncounted) * steps) as u64)?;
+                return Ok(false);
+            }
+            x += 1;
+            if x == across {
+                meter.step(((x - uncounted) * steps) as u64)?;
+                (x, y, uncounted) = (0, y + 1, 0);
             }
         }
-        !run.bits.is_damaged()
+        meter.step(((x - uncounted) * steps) as u64)?;
+        Ok(!run.bits.is_damaged())
     })
 }
 
@@ -240,8 +284,34 @@ impl BlockRun<'_> {
             }
         }
         if self.ended_blocks > 0 {
-            self.pass_zeros(data, values, *nonzero, k, u32::MAX);
+            self.refine_rest(data, values, *nonzero, k);
             self.ended_blocks -= 1;
+        }
+    }
+
+    /// Refines all coefficients from `k` on that are not zero. A block without any takes no time, since a run of them takes
+    /// next to no data.
+    fn refine_rest(&mut self, data: &[u8], values: &mut [i16], nonzero: u64, k: usize) {
+        let behind = 2u64.checked_shl(self.band.last as u32).unwrap_or(0);
+        let band = behind.wrapping_sub(1) & u64::MAX.checked_shl(k as u32).unwrap_or(0);
+        let mut left = nonzero & band;
+        while left != 0 {
+            self.refine_one(data, values, left.trailing_zeros() as usize);
+            left &= left - 1;
+        }
+    }
+
+    /// One more bit of coefficient `k`.
+    #[inline(always)]
+    fn refine_one(&mut self, data: &[u8], values: &mut [i16], k: usize) {
+        self.bits.refill(data);
+        if self.bits.take(1) == 1
+            && let Some(value) = values.get_mut(k)
+        {
+            let unit = 1i16 << self.band.shift;
+            if *value & unit == 0 {
+                *value = value.wrapping_add(unit * value.signum());
+            }
         }
     }
 
@@ -261,15 +331,7 @@ impl BlockRun<'_> {
                 }
                 zeros -= 1;
             } else {
-                self.bits.refill(data);
-                if self.bits.take(1) == 1
-                    && let Some(value) = values.get_mut(k)
-                {
-                    let unit = 1i16 << self.band.shift;
-                    if *value & unit == 0 {
-                        *value = value.wrapping_add(unit * value.signum());
-                    }
-                }
+                self.refine_one(data, values, k);
             }
             k += 1;
         }

@@ -10,10 +10,13 @@ use super::{
     inverse::{Block, clear, flat, inverse, last_needed},
     restarts::{Coded, Outcome},
 };
+use crate::{Error, Meter};
 
 /// What a block's next coefficient is called when there is none: it ended, or ended before its first.
 const ENDED: u32 = 64;
 const ONLY_MEAN: u32 = u32::MAX;
+/// Steps of a block besides those of its samples.
+const BLOCK_STEPS: usize = 16;
 
 /// A component's part in a scan.
 pub(super) struct Part<'t, 'c, 'a> {
@@ -39,14 +42,18 @@ pub(super) fn decode(
     parts: &mut [Part],
     across: usize,
     window: &mut Vec<u8>,
-) -> Outcome {
-    coded.for_each_interval(window, |segment, mcus| {
+    meter: &Meter,
+) -> Result<Outcome, Error> {
+    let steps: usize = parts.iter().map(Part::steps_of_mcu).sum();
+    coded.for_each_interval(window, meter, |segment, mcus| {
         let mut state = State {
             bits: Bits::default(),
             means: [0; 4],
             block: [0; 64],
         };
         let (mut x, mut y) = (mcus.start % across, mcus.start / across);
+        // The first MCU of this row that is not counted yet.
+        let mut uncounted = x;
         for _ in mcus {
             if segment.is_short(state.bits) {
                 state.bits = segment.advance(state.bits);
@@ -65,18 +72,25 @@ pub(super) fn decode(
                 }
             }
             if segment.is_overrun(state.bits) {
-                return false;
+                meter.step(((x + 1 - uncounted) * steps) as u64)?;
+                return Ok(false);
             }
             x += 1;
             if x == across {
-                (x, y) = (0, y + 1);
+                meter.step(((x - uncounted) * steps) as u64)?;
+                (x, y, uncounted) = (0, y + 1, 0);
             }
         }
-        !state.bits.is_damaged()
+        meter.step(((x - uncounted) * steps) as u64)?;
+        Ok(!state.bits.is_damaged())
     })
 }
 
 impl Part<'_, '_, '_> {
+    fn steps_of_mcu(&self) -> usize {
+        self.sampling.0 * self.sampling.1 * (BLOCK_STEPS + self.channel.n * self.channel.n)
+    }
+
     /// The blocks of this component, number `index` of the scan, in the MCU at (x, y). A function of its own, so that its
     /// loop has the registers to itself.
     #[inline(never)]

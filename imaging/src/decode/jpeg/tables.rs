@@ -1,7 +1,10 @@
 //! The tables that segments define and scans use: quantisation (T.81 B.2.4.1), Huffman (B.2.4.2), restarts (B.2.4.4).
 
 use super::{damaged, huffman::Table, markers::Segment, standard};
-use crate::{Error, bytes::be_u16};
+use crate::{Error, Meter, bytes::be_u16};
+
+/// Steps to make a Huffman table's look-ups, which are larger than what the file says of it.
+const TABLE_STEPS: u64 = 256;
 
 /// One step for each coefficient, in zigzag order.
 pub(super) type Quantisation = [u16; 64];
@@ -43,9 +46,10 @@ impl Tables {
     }
 
     /// Takes a DHT segment: 16 counts of codes, and a value for each code.
-    pub(super) fn define_huffman(&mut self, segment: &Segment) -> Result<(), Error> {
+    pub(super) fn define_huffman(&mut self, segment: &Segment, meter: &Meter) -> Result<(), Error> {
         let mut rest = segment.content;
         while let [kind, tail @ ..] = rest {
+            meter.step(TABLE_STEPS)?;
             let cut_off = || damaged(segment.start, "a Huffman table that is cut off");
             let (counts, tail) = tail.split_first_chunk::<16>().ok_or_else(cut_off)?;
             let length = counts.iter().map(|count| usize::from(*count)).sum();

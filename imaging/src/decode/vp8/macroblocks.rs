@@ -92,40 +92,38 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// Decodes so many rows of macroblocks. The error says what is wrong.
-    pub(super) fn decode(
+    /// Decodes row `y` of macroblocks, which comes after those above it. The error says what is wrong.
+    pub(super) fn decode_row(
         &mut self,
-        down: usize,
+        y: usize,
         picture: &mut [Averages; 3],
     ) -> Result<(), &'static str> {
-        for y in 0..down {
-            let turn = y % self.partitions.len();
-            self.neighbours.begin_row();
-            self.left = [false; 9];
-            let mut luma = LumaSquare::new(y == 0);
-            let mut colors = [ColorSquare::new(y == 0), ColorSquare::new(y == 0)];
-            for x in 0..self.above.len() {
-                let macroblock = self.neighbours.read(&mut self.modes, &self.header, x);
-                if macroblock.has_coefficients {
-                    self.read_coefficients(turn, x, &macroblock);
-                } else {
-                    self.pass_over(x, &macroblock);
-                }
-                self.surround((x, y), &mut luma, &mut colors);
-                self.reconstruct((x, y), &macroblock, &mut luma, &mut colors);
-                let above = &mut self.above[x];
-                above.luma.copy_from_slice(luma.row(15));
-                for (above, square) in above.colors.iter_mut().zip(&colors) {
-                    above.copy_from_slice(square.row(7));
-                }
-                let [of_luma, of_blue, of_red] = picture;
-                of_luma.put((x, y), &luma);
-                of_blue.put((x, y), &colors[0]);
-                of_red.put((x, y), &colors[1]);
+        let turn = y % self.partitions.len();
+        self.neighbours.begin_row();
+        self.left = [false; 9];
+        let mut luma = LumaSquare::new(y == 0);
+        let mut colors = [ColorSquare::new(y == 0), ColorSquare::new(y == 0)];
+        for x in 0..self.above.len() {
+            let macroblock = self.neighbours.read(&mut self.modes, &self.header, x);
+            if macroblock.has_coefficients {
+                self.read_coefficients(turn, x, &macroblock);
+            } else {
+                self.pass_over(x, &macroblock);
             }
-            if self.modes.is_overrun() || self.partitions[turn].is_overrun() {
-                return Err("ends before its last pixel");
+            self.surround((x, y), &mut luma, &mut colors);
+            self.reconstruct((x, y), &macroblock, &mut luma, &mut colors);
+            let above = &mut self.above[x];
+            above.luma.copy_from_slice(luma.row(15));
+            for (above, square) in above.colors.iter_mut().zip(&colors) {
+                above.copy_from_slice(square.row(7));
             }
+            let [of_luma, of_blue, of_red] = picture;
+            of_luma.put((x, y), &luma);
+            of_blue.put((x, y), &colors[0]);
+            of_red.put((x, y), &colors[1]);
+        }
+        if self.modes.is_overrun() || self.partitions[turn].is_overrun() {
+            return Err("ends before its last pixel");
         }
         Ok(())
     }

@@ -47,7 +47,7 @@ fn picture(size: Size) -> Vec<u8> {
 fn encoded(size: Size, configure: impl Fn(&mut WebPConfig)) -> Vec<u8> {
     let mut config = WebPConfig::new().unwrap();
     configure(&mut config);
-    let file = ffi::encode_with(&picture(size), size, false, &config).unwrap();
+    let file = ffi::encode_with(&picture(size), size, false, &config, &Meter::default()).unwrap();
     let chunk = file.windows(4).position(|kind| kind == b"VP8 ").unwrap();
     let length = u32::from_le_bytes(*file[chunk + 4..].first_chunk().unwrap());
     file[chunk + 8..][..length as usize].to_vec()
@@ -58,7 +58,14 @@ type Channels = [Vec<u8>; 3];
 
 fn ours(frame: &[u8], size: Size, sides: [usize; 2]) -> Result<Channels, Error> {
     let [mut luma, mut blue, mut red] = Channels::default();
-    let planes = decode(frame, 30, size, sides, [&mut luma, &mut blue, &mut red])?;
+    let planes = decode(
+        frame,
+        30,
+        size,
+        sides,
+        [&mut luma, &mut blue, &mut red],
+        &Meter::default(),
+    )?;
     let cropped = |samples: &[u8], plane: &Plane| {
         let rows = samples
             .chunks(plane.stride)
@@ -141,8 +148,15 @@ fn what_the_edge_cuts_off_is_told() {
     let size = size(45, 50);
     let frame = encoded(size, |config| config.quality = 70.0);
     let (mut luma, mut blue, mut red) = (vec![], vec![], vec![]);
-    let [of_luma, of_blue, _] =
-        decode(&frame, 30, size, [8, 4], [&mut luma, &mut blue, &mut red]).unwrap();
+    let [of_luma, of_blue, _] = decode(
+        &frame,
+        30,
+        size,
+        [8, 4],
+        [&mut luma, &mut blue, &mut red],
+        &Meter::default(),
+    )
+    .unwrap();
     assert_eq!(
         (of_luma.size, of_luma.extent),
         (self::size(6, 7), (5.625, 6.25))

@@ -1,7 +1,7 @@
 //! A WebP's container: its chunks, and what they say of the picture. Knows nothing of samples.
 
 use crate::{
-    Error, InputFormat, Limits, Orientation, Size,
+    Error, InputFormat, Limits, Meter, Orientation, Size,
     bytes::{le_u16, le_u24, le_u32},
     exif,
     raster::Layout,
@@ -39,7 +39,7 @@ pub(super) struct Frame<'a> {
 }
 
 impl<'a> Container<'a> {
-    pub(super) fn read(bytes: &'a [u8], limits: &Limits) -> Result<Self, Error> {
+    pub(super) fn read(bytes: &'a [u8], limits: &Limits, meter: &Meter) -> Result<Self, Error> {
         let mut canvas = None;
         let mut frame = None;
         let (mut alpha_flag, mut orientation, mut icc) = (false, Orientation::Normal, None);
@@ -49,6 +49,7 @@ impl<'a> Container<'a> {
             at: CHUNKS_OFFSET,
         };
         for chunk in chunks.by_ref() {
+            meter.step(1)?;
             let content = chunk.content;
             match chunk.kind {
                 b"VP8X" => {
@@ -62,12 +63,12 @@ impl<'a> Container<'a> {
                 }
                 b"ALPH" | b"VP8 " | b"VP8L" if frame.is_none() => {
                     // libwebp wants what follows the alpha plane too, so it gets everything from here on.
-                    frame = Some(Frame::read(&bytes[chunk.at..], chunk.at)?);
+                    frame = Some(Frame::read(&bytes[chunk.at..], chunk.at, meter)?);
                     frames += 1;
                 }
                 b"ANMF" => {
                     if frame.is_none() {
-                        frame = Some(Frame::read_animated(content, chunk.at)?);
+                        frame = Some(Frame::read_animated(content, chunk.at, meter)?);
                     }
                     frames += 1;
                 }
@@ -132,9 +133,10 @@ impl<'a> Frame<'a> {
     }
 
     /// Reads the header of a lossy or lossless picture, behind its alpha plane if there is one.
-    fn read(data: &'a [u8], at: usize) -> Result<Self, Error> {
+    fn read(data: &'a [u8], at: usize, meter: &Meter) -> Result<Self, Error> {
         let mut alpha = false;
         for chunk in (Chunks { bytes: data, at: 0 }) {
+            meter.step(1)?;
             let size = match chunk.kind {
                 b"VP8 " => lossy_size(chunk.content),
                 b"VP8L" => lossless_size(chunk.content),
@@ -159,7 +161,7 @@ impl<'a> Frame<'a> {
         Err(damaged(at, "ends before its pixels"))
     }
 
-    fn read_animated(content: &'a [u8], at: usize) -> Result<Self, Error> {
+    fn read_animated(content: &'a [u8], at: usize, meter: &Meter) -> Result<Self, Error> {
         let field = |offset| {
             le_u24(content, offset).ok_or_else(|| damaged(at, "its first frame is cut off"))
         };
@@ -168,7 +170,8 @@ impl<'a> Frame<'a> {
             width: field(6)? + 1,
             height: field(9)? + 1,
         };
-        let frame = Self::read(content.get(FRAME_HEADER_BYTES..).unwrap_or_default(), at)?;
+        let data = content.get(FRAME_HEADER_BYTES..).unwrap_or_default();
+        let frame = Self::read(data, at, meter)?;
         if frame.size != size {
             return Err(damaged(at, "its first frame contradicts itself"));
         }

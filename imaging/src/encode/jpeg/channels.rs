@@ -1,6 +1,6 @@
 //! RGB pixels to luma and colours (JFIF 1.02), these at half the size where the file has them so.
 
-use crate::{Error, Size, bytes::round_to_byte, scratch::blank};
+use crate::{Error, Meter, Size, bytes::round_to_byte, scratch::blank};
 
 /// The size of the colours of a picture.
 pub(crate) fn color_size(size: Size, is_halved: bool) -> Size {
@@ -19,6 +19,7 @@ pub(super) fn split(
     size: Size,
     is_halved: bool,
     planes: &mut [Vec<u8>; 4],
+    meter: &Meter,
 ) -> Result<(), Error> {
     let [luma, blue, red, _] = planes;
     let color_size = color_size(size, is_halved);
@@ -26,15 +27,22 @@ pub(super) fn split(
     blank(blue, color_size.bytes(1))?;
     blank(red, color_size.bytes(1))?;
     let width = size.width as usize;
-    for (value, pixel) in luma.iter_mut().zip(pixels.as_chunks::<3>().0) {
-        let [r, g, b] = pixel.map(f32::from);
-        *value = round_to_byte(0.299 * r + 0.587 * g + 0.114 * b);
+    let rows = luma
+        .chunks_exact_mut(width)
+        .zip(pixels.chunks_exact(3 * width));
+    for (luma, pixels) in rows {
+        meter.step(width as u64)?;
+        for (value, pixel) in luma.iter_mut().zip(pixels.as_chunks::<3>().0) {
+            let [r, g, b] = pixel.map(f32::from);
+            *value = round_to_byte(0.299 * r + 0.587 * g + 0.114 * b);
+        }
     }
     let lines = if is_halved { 2 } else { 1 };
     let colors = blue
         .chunks_exact_mut(color_size.width as usize)
         .zip(red.chunks_exact_mut(color_size.width as usize));
     for (rows, (blue, red)) in pixels.chunks(3 * width * lines).zip(colors) {
+        meter.step((width * lines) as u64)?;
         let (first, second) = rows.split_at(3 * width);
         // The last row of an odd number counts twice.
         let second = if second.is_empty() { first } else { second };
@@ -69,7 +77,8 @@ mod tests {
 
     fn split_of(pixels: &[u8], width: u32, height: u32, is_halved: bool) -> [Vec<u8>; 4] {
         let mut planes = <[Vec<u8>; 4]>::default();
-        split(pixels, Size { width, height }, is_halved, &mut planes).unwrap();
+        let size = Size { width, height };
+        split(pixels, size, is_halved, &mut planes, &Meter::default()).unwrap();
         planes
     }
 

@@ -1,6 +1,7 @@
 //! The file: JFIF's segments around one scan.
 
 use super::{forward::Quantisation, huffman::Code, tokens::Tokens};
+use crate::{Error, Meter};
 
 /// A component's sampling factors, as a file has them, and the number of its tables.
 #[derive(Clone, Copy)]
@@ -58,9 +59,14 @@ fn segment(file: &mut Vec<u8>, marker: u8, content: &[u8]) {
 }
 
 /// Writes the scan's data, with a zero after each byte of ones and ones at the end, and ends the file.
-pub(super) fn finish(file: &mut Vec<u8>, codes: &[Code], tokens: &Tokens) {
+pub(super) fn finish(
+    file: &mut Vec<u8>,
+    codes: &[Code],
+    tokens: &Tokens,
+    meter: &Meter,
+) -> Result<(), Error> {
     let (mut buffer, mut count) = (0u64, 0);
-    tokens.for_each(|table, symbol, bits| {
+    tokens.for_each(meter, |table, symbol, bits| {
         let (word, length) = codes[table].word(symbol);
         let size = u32::from(symbol & 15);
         // At most 16 + 15, so 31 are left over from before.
@@ -71,7 +77,7 @@ pub(super) fn finish(file: &mut Vec<u8>, codes: &[Code], tokens: &Tokens) {
             count -= 32;
             put(file, (buffer >> count) as u32);
         }
-    });
+    })?;
     let missing = 32 - count;
     let ones = (1u64 << missing) - 1;
     let last = ((buffer << missing | ones) as u32).to_be_bytes();
@@ -79,6 +85,7 @@ pub(super) fn finish(file: &mut Vec<u8>, codes: &[Code], tokens: &Tokens) {
         put_byte(file, byte);
     }
     file.extend([0xff, 0xd9]);
+    Ok(())
 }
 
 #[inline(always)]

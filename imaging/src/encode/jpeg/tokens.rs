@@ -1,6 +1,7 @@
 //! From coefficients to the symbols that are coded (T.81 F.1.2): a picture's worth of them, and how often each occurs.
 
 use super::{forward::Coefficients, huffman::Counts};
+use crate::{Error, Meter};
 
 /// Sixteen zeros in a row.
 const SIXTEEN_ZEROS: u8 = 0xf0;
@@ -27,8 +28,13 @@ pub(super) struct Tokens {
 impl Tokens {
     /// Calls `take` with each table, symbol and the bits that follow it.
     #[inline(always)]
-    pub(super) fn for_each(&self, mut take: impl FnMut(usize, u8, u16)) {
+    pub(super) fn for_each(
+        &self,
+        meter: &Meter,
+        mut take: impl FnMut(usize, u8, u16),
+    ) -> Result<(), Error> {
         for piece in self.full.iter().chain([&self.last]) {
+            meter.step(piece.len() as u64)?;
             let mut numbers = piece.iter();
             while let Some(number) = numbers.next() {
                 let symbol = (number >> BESIDE) as u8;
@@ -41,6 +47,7 @@ impl Tokens {
                 take(usize::from(number >> 14), symbol, bits);
             }
         }
+        Ok(())
     }
 
     #[inline(always)]
@@ -132,7 +139,11 @@ mod tests {
 
     fn list(tokens: &Tokens) -> Vec<(usize, u8, u16)> {
         let mut list = Vec::new();
-        tokens.for_each(|table, symbol, bits| list.push((table, symbol, bits)));
+        tokens
+            .for_each(&Meter::default(), |table, symbol, bits| {
+                list.push((table, symbol, bits));
+            })
+            .unwrap();
         list
     }
 
