@@ -73,8 +73,9 @@ pub async fn run(options: Run) -> Result<Exit, Refusal> {
         if course.stopped.is_some() {
             break;
         }
-        if !course.to_come.is_empty() {
-            write_files(&options, &context, &course)?;
+        // Where nothing can be written, no further experiment is worth its time; the end says why.
+        if !course.to_come.is_empty() && write_files(&options, &context, &course).is_err() {
+            break;
         }
     }
     conclude(&options, &context, &course)
@@ -127,8 +128,10 @@ fn conclude(options: &Run, context: &Context, course: &Course) -> Result<Exit, R
     let written = write_files(options, context, course);
     context.progress.clear();
     print(&results::table(course));
-    if let (Some(report), Ok(())) = (&options.report, &written) {
-        print(&format!("\nreport: {}\n", report.display()));
+    match (&options.report, &written) {
+        (Some(report), Ok(())) => print(&format!("\nreport: {}\n", report.display())),
+        (_, Err(refusal)) if course.stopped.is_some() => context.progress.say(&refusal.sentence),
+        _ => {}
     }
     match &course.stopped {
         Some(stopped) if !stopped.interrupted && stopped.experiment.is_some() => Err(Refusal {

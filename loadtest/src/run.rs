@@ -42,8 +42,9 @@ use crate::result::{self, MEASURE, Run, RunResult, Totals};
 pub use self::progress::Mode as ProgressMode;
 pub use self::stop::Stop;
 
-/// Goose must have launched every worker by then.
+/// Goose must have launched every worker by then: it starts 2,000 a second, on a machine that can.
 const LAUNCH_WITHIN: Duration = Duration::from_secs(30);
+const LAUNCH_EACH: Duration = Duration::from_millis(2);
 /// Between the last worker's arrival and the first request: goose has begun its counts by then.
 const LEAD: Duration = Duration::from_millis(250);
 /// What a request may take beyond its timeout before a stopped run no longer waits for it.
@@ -231,9 +232,10 @@ async fn course(
 ) -> Result<i64, Failure> {
     let plan = &options.plan;
     let workers = plan.workers();
+    let within = LAUNCH_WITHIN + LAUNCH_EACH * workers as u32;
     tokio::select! {
-        launched = timeout(LAUNCH_WITHIN, work.line.all_joined(workers)) => launched.map_err(|_| {
-            Failure::Internal(format!("goose did not launch {workers} workers within {} s", LAUNCH_WITHIN.as_secs()))
+        launched = timeout(within, work.line.all_joined(workers)) => launched.map_err(|_| {
+            Failure::Internal(format!("goose did not launch {workers} workers within {} s", within.as_secs()))
         })?,
         () = stop.requested() => return Err(Failure::StoppedEarly { interrupted: stop.is_interrupted() }),
     }

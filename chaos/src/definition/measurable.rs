@@ -3,6 +3,8 @@
 //!
 //! Only what can *never* be measured is refused; what too few requests succeed in is said by the verdict.
 
+use std::time::Duration;
+
 use loadtest::nearest::hint;
 use loadtest::plan::Plan;
 use loadtest::stats::P95_MIN_SAMPLES;
@@ -12,6 +14,8 @@ use super::{Expect, Experiment};
 use crate::attribution::{MIN_TRACES, MIN_TRACES_OF_ROUTE};
 use crate::windows::{MIN_BASELINE_REQUESTS, MIN_BASELINE_WINDOWS};
 
+/// The generator is asked for more than the phases need.
+const LONG: Duration = Duration::from_hours(1);
 /// A phase may last a little longer than it should: the rollback begins when the wait for it has ended.
 const SLACK_S: f64 = 1.0;
 
@@ -35,6 +39,12 @@ pub fn check_times(experiment: &Experiment) -> Result<(), Objection> {
 /// Names and numbers of requests, against the plan that is sent.
 pub fn check(experiment: &Experiment, plan: &Plan) -> Result<(), Objection> {
     check_times(experiment)?;
+    // The generator refuses a plan whose thresholds it can't measure, also where nobody looks at them.
+    let mut sent = plan.clone();
+    sent.warmup = Duration::from_secs(experiment.phases.warm_up_s);
+    sent.measure = LONG;
+    sent.check_measurable()
+        .map_err(|why| ("plan", format!("names one that can't be used: {why}")))?;
     for expect in &experiment.expect {
         for route in expect.routes() {
             check_route(route, plan)?;

@@ -128,21 +128,12 @@ fn starved(
     if let Some(why) = usage::starved(&evidence.usage, span) {
         return Some(why);
     }
-    // What was late in a second of these may have been the generator's own doing.
-    let at_bound: Vec<Span> = evidence
-        .seconds
-        .iter()
-        .filter(|second| second.at_bound && span.contains(second.from))
-        .map(|second| Span {
-            from: second.from,
-            to: second.from + 1_000_000,
-        })
-        .collect();
+    let at_bound = at_bound(evidence, phase, span);
     let bound = at_bound.first().map(|first| {
         format!(
             "the load generator was at its bound in {} s, first in second {}: what was slow then may be its own doing",
             at_bound.len(),
-            (first.from - evidence.marks.started) / 1_000_000
+            (first.from - evidence.marks.started) / SECOND_US
         )
     });
     let width = evidence
@@ -159,28 +150,53 @@ fn starved(
             usage::starved(&evidence.usage, window).map(|why| (window, why))
         })
         .unzip();
-    let spoiled = [starved, at_bound].concat();
-    if phase == Phase::Fault && breaks_without(experiment, evidence, &spoiled, width) {
+    // What a starved window slows reaches into those beside it; what a stall of the generator slows was due before its end.
+    let starved = starved
+        .into_iter()
+        .map(|window| widened(window, width, width));
+    let at_bound = at_bound
+        .into_iter()
+        .map(|second| widened(second, SECOND_US, 0));
+    let spoiled: Vec<Span> = starved.chain(at_bound).collect();
+    if phase == Phase::Fault && breaks_without(experiment, evidence, &spoiled) {
         return None;
     }
     reasons.extend(bound);
     (!reasons.is_empty()).then(|| reasons.swap_remove(0))
 }
 
-/// Whether the promise breaks even without the requests that were due in a starved window, or a window before or after it:
-/// then starvation is not why. Only for what is judged by requests alone; traces can't be told apart by when they were due.
-fn breaks_without(
-    experiment: &Experiment,
-    evidence: &Evidence,
-    starved: &[Span],
-    width: i64,
-) -> bool {
+const SECOND_US: i64 = 1_000_000;
+
+/// Seconds in which the generator was at its bound, where that matters: during the fault, and in a baseline that was no steady
+/// state. In one that was, it only makes the band wider.
+fn at_bound(evidence: &Evidence, phase: Phase, span: Span) -> Vec<Span> {
+    if phase != Phase::Fault && evidence.steady().is_some() {
+        return Vec::new();
+    }
+    evidence
+        .seconds
+        .iter()
+        .filter(|second| second.at_bound && span.contains(second.from))
+        .map(|second| Span {
+            from: second.from,
+            to: second.from + SECOND_US,
+        })
+        .collect()
+}
+
+fn widened(span: Span, before: i64, after: i64) -> Span {
+    Span {
+        from: span.from - before,
+        to: span.to + after,
+    }
+}
+
+/// Whether the promise breaks even without the requests that were due in these stretches: then they are not why. Only for
+/// what is judged by requests alone; traces can't be told apart by when they were due.
+fn breaks_without(experiment: &Experiment, evidence: &Evidence, spoiled: &[Span]) -> bool {
     let mut calm = evidence.clone();
-    calm.samples.retain(|sample| {
-        let is_near =
-            |window: &Span| (window.from - width..window.to + width).contains(&sample.due_us);
-        !starved.iter().any(is_near)
-    });
+    calm.samples
+        .retain(|sample| !spoiled.iter().any(|span| span.contains(sample.due_us)));
     expectations::judge(experiment, &calm)
         .iter()
         .any(|row| row.outcome == Outcome::Broke && row.source == Source::Requests)
@@ -200,13 +216,15 @@ fn not_recovered(
         from: lifted,
         to: evidence.end(),
     };
-    let at_bound = evidence
-        .seconds
-        .iter()
-        .filter(|second| second.at_bound && span.contains(second.from))
-        .count();
+    let seconds = || {
+        let within = evidence.seconds.iter();
+        within.filter(|second| span.contains(second.from))
+    };
+    let at_bound = seconds().filter(|second| second.at_bound).count();
     let why = usage::starved(&evidence.usage, span).or_else(|| {
-        (at_bound > 0).then(|| format!("the load generator was at its bound in {at_bound} s"))
+        // In most of them: three windows in a row outside of these are not to be found.
+        (at_bound * 2 > seconds().count())
+            .then(|| format!("the load generator was at its bound in {at_bound} s"))
     });
     Some(match why {
         Some(why) => Finding::new(Verdict::Inconclusive, format!("during the recovery, {why}")),

@@ -95,6 +95,12 @@ fn what_broke_only_in_seconds_in_which_the_generator_was_at_its_bound_blames_nob
         Verdict::Inconclusive,
         "during the observation, the load generator was at its bound in 3 s, first in second 24",
     );
+    // A stall in a baseline that was steady all the same excuses nothing.
+    let mut before = slow(20, 32);
+    for second in &mut before.seconds {
+        second.at_bound = second.from < 17 * S;
+    }
+    assert_verdict("control", &before, Verdict::Deviated, "");
     // It breaks without these seconds just as well.
     assert_verdict("control", &slow(20, 32), Verdict::Deviated, "");
     // And what held in spite of them held.
