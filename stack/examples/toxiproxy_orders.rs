@@ -175,6 +175,10 @@ fn toxics() -> Vec<(&'static str, &'static str, Value, Value)> {
 
 /// What became of one cell.
 #[derive(Clone, Copy, Debug, Default)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is one thing that was tried afterwards"
+)]
 struct Cell {
     took: Duration,
     /// A call was not answered in time, or with a failure.
@@ -195,11 +199,11 @@ impl Cell {
     }
 
     fn words(self, is_busy: bool) -> String {
-        let mut words = if self.hung {
+        let mut words = vec![if self.hung {
             "**hangs**".to_owned()
         } else {
             format!("{:.2}", self.took.as_secs_f64())
-        };
+        }];
         for (is, what) in [
             (self.this_hangs, "proxy"),
             (self.others_hang, "others"),
@@ -207,13 +211,13 @@ impl Cell {
             (self.no_traffic, "traffic"),
         ] {
             if is {
-                words += &format!(" !{what}");
+                words.push(format!("!{what}"));
             }
         }
         if is_busy {
-            words += &format!(" ({})", self.errors);
+            words.push(format!("({})", self.errors));
         }
-        words
+        words.join(" ")
     }
 }
 
@@ -314,7 +318,9 @@ fn print_orders(table: &BTreeMap<Key, Cell>) {
 
 fn print_cells(table: &BTreeMap<Key, Cell>) {
     print!("| toxic | stream | client |");
-    ORDERS.iter().for_each(|order| print!(" {order:?} |"));
+    for order in ORDERS {
+        print!(" {order:?} |");
+    }
     println!("\n|---|---|---|{}", "---|".repeat(ORDERS.len()));
     let mut rows: Vec<(&str, &str, Client)> =
         table.keys().map(|key| (key.0, key.1, key.2)).collect();
