@@ -1,8 +1,8 @@
 //! The HTTP layer: for each request one server span, one log line and one observation in the RED histogram.
 //!
 //! A request lasts until the last byte of its answer was handed to the connection, not until its head was: a slow or
-//! broken body counts. A client that goes away before that is recorded as 499, wherever the request was; so is a request
-//! that the drain's deadline cuts off.
+//! broken body counts. A client that goes away before that is recorded as 499, wherever the request was; so is one that is
+//! cut off for not taking its answer, or by the drain's deadline.
 //! Nothing here knows what a route does.
 
 mod body;

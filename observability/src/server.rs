@@ -6,6 +6,7 @@
 mod answer;
 mod closed;
 mod connection;
+mod current;
 mod socket;
 mod watch;
 
@@ -31,8 +32,9 @@ use tracing::{debug, info, warn};
 
 use self::answer::AnswerBody;
 use self::closed::{ClosedMetrics, Reason};
-use self::connection::{CURRENT, Connections, Current, Entered, State, Stream};
-pub use self::connection::{Connection, Held};
+use self::connection::{Connections, Entered, State, Stream, Turn};
+use self::current::{CURRENT, Current};
+pub use self::current::{Connection, Held};
 use self::socket::Socket;
 use crate::metrics::{Desc, Gauge, Registry};
 
@@ -300,7 +302,7 @@ impl Served {
 /// Passes a request to the app; its turn lasts until the last byte of the answer.
 async fn answer(
     app: Router,
-    mut turn: connection::Turn,
+    mut turn: Turn,
     request: hyper::Request<Incoming>,
 ) -> Result<axum::http::Response<AnswerBody>, std::convert::Infallible> {
     // HTTP/1 is served by the connection's own task, HTTP/2 by one for each stream.

@@ -78,7 +78,7 @@ impl Connections {
 
     /// Closes a connection for the memory that its answers hold: the one that has been stalled the longest, else the one
     /// that has held it the longest.
-    fn evict_holder(&self) -> bool {
+    pub(super) fn evict_holder(&self) -> bool {
         let now = self.now();
         self.close_longest(|state| {
             if state.held.load(Relaxed) == 0 {
@@ -203,6 +203,18 @@ impl State {
         }
     }
 
+    /// An answer holds `bytes` of memory from now on.
+    pub(super) fn hold(&self, bytes: u64) {
+        if self.held.fetch_add(bytes, Relaxed) == 0 {
+            self.held_since.store(self.connections.now(), Relaxed);
+        }
+    }
+
+    /// It holds them no longer.
+    pub(super) fn let_go(&self, bytes: u64) {
+        self.held.fetch_sub(bytes, Relaxed);
+    }
+
     pub(super) fn add_stream(&self, stream: Arc<Stream>) {
         lock(&self.streams).push(stream);
     }
@@ -313,61 +325,6 @@ impl Drop for Turn {
             .idle_since
             .store(self.state.connections.now(), Relaxed);
         self.state.requests.fetch_sub(1, Relaxed);
-    }
-}
-
-tokio::task_local! {
-    /// What the current task serves.
-    pub(super) static CURRENT: Current;
-}
-
-/// The connection that a task serves, and which of its streams.
-#[derive(Clone)]
-pub(super) struct Current {
-    pub(super) state: Arc<State>,
-    pub(super) stream: Option<Arc<Stream>>,
-}
-
-/// The connection of a request, for those who hold memory for its answer.
-#[derive(Clone)]
-pub struct Connection(Arc<State>);
-
-impl Connection {
-    /// The one whose request the current task works on; `None` outside of a request of [`super::serve`].
-    pub fn current() -> Option<Self> {
-        CURRENT
-            .try_with(|current| Self(Arc::clone(&current.state)))
-            .ok()
-    }
-
-    /// Says that an answer of this connection holds `bytes` of memory until the guard is dropped.
-    #[must_use = "nothing is held once the guard is dropped"]
-    pub fn hold(&self, bytes: u64) -> Held {
-        if self.0.held.fetch_add(bytes, Relaxed) == 0 {
-            self.0.held_since.store(self.0.connections.now(), Relaxed);
-        }
-        Held {
-            state: Arc::clone(&self.0),
-            bytes,
-        }
-    }
-
-    /// Closes one connection of this listener whose client does not take the answer that it holds memory for. `false`
-    /// when there is none; then nobody can be blamed for the want of memory.
-    pub fn make_room(&self) -> bool {
-        self.0.connections.evict_holder()
-    }
-}
-
-/// Memory that an answer holds. See [`Connection::hold`].
-pub struct Held {
-    state: Arc<State>,
-    bytes: u64,
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.state.held.fetch_sub(self.bytes, Relaxed);
     }
 }
 
