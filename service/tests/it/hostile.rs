@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use service::app::Role;
 
+use crate::support::PATIENCE;
 use crate::support::service::{Service, send};
 
 struct Case {
@@ -73,6 +74,43 @@ async fn every_hostile_picture_is_a_problem_that_says_what_is_wrong_and_every_od
         let problem = answer.json();
         let detail = problem["detail"].as_str().unwrap_or_default();
         assert!(detail.contains(&case.says), "{name}: {detail}");
+    }
+    service.stop().await;
+}
+
+/// A JPEG of 50 megapixels and a restart interval for each of its blocks, with one byte of data and so many markers that
+/// mean nothing.
+fn jpeg_without_restarts(markers: usize) -> Vec<u8> {
+    let segment = |marker: u8, content: &[u8]| {
+        let length = (content.len() as u16 + 2).to_be_bytes();
+        [&[0xff, marker], &length[..], content].concat()
+    };
+    let [height, width] = [3_051_u16, 16_384].map(u16::to_be_bytes);
+    let frame = [&[8][..], &height, &width, &[1, 1, 0x11, 0]].concat();
+    [
+        vec![0xff, 0xd8],
+        segment(0xdb, &[&[0][..], &[1; 64]].concat()),
+        segment(0xc0, &frame),
+        segment(0xdd, &[0, 1]),
+        segment(0xda, &[1, 1, 0, 0, 63, 0]),
+        vec![0xa0],
+        [0xff, 1].repeat(markers),
+        vec![0xff, 0xd9],
+    ]
+    .concat()
+}
+
+#[tokio::test]
+async fn a_small_picture_that_searches_for_its_restarts_holds_no_core() {
+    let service = Service::start(&[]).await;
+    for markers in [500, 2_000, 8_000] {
+        let answer = service.upload(jpeg_without_restarts(markers)).await;
+        assert_eq!(answer.status, 201, "{markers}: {}", answer.text());
+        // Quadratic, it took minutes of a core.
+        assert!(answer.took < PATIENCE, "{markers}: {:?}", answer.took);
+        for gauge in ["chitram_cpu_permits_in_use", "chitram_decoded_bytes_in_use"] {
+            assert_eq!(service.count(gauge, &[]).await, 0, "{markers}: {gauge}");
+        }
     }
     service.stop().await;
 }

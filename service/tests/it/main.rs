@@ -4,6 +4,7 @@
     reason = "nothing in a test binary can be reached from outside"
 )]
 
+mod cancelled;
 mod catalog;
 mod content;
 mod crowds;
