@@ -299,7 +299,7 @@ mod tests {
         let config = RenderConfig {
             threads: 1,
             decoded_bytes: 256 << 20,
-            wait: Duration::from_secs(60),
+            wait: Duration::from_mins(1),
             queue: 8,
         };
         let renderer = Renderer::new(&config, &registry).expect("threads");
@@ -315,7 +315,7 @@ mod tests {
     async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
         let began = Instant::now();
         while !is_so() {
-            assert!(began.elapsed() < Duration::from_secs(60), "never {what}");
+            assert!(began.elapsed() < Duration::from_mins(1), "never {what}");
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
@@ -331,7 +331,9 @@ mod tests {
         let mut encoder = png::Encoder::new(&mut source, 64, 64);
         encoder.set_color(png::ColorType::Rgb);
         let mut writer = encoder.write_header().expect("a header");
-        let pixels: Vec<u8> = (0..64 * 64 * 3u32).map(|at| (at * at >> 3) as u8).collect();
+        let pixels: Vec<u8> = (0..64 * 64 * 3u32)
+            .map(|at| ((at * at) >> 3) as u8)
+            .collect();
         writer.write_image_data(&pixels).expect("pixels");
         writer.finish().expect("an end");
         let mut scratch = Scratch::new();

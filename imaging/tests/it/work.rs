@@ -16,11 +16,11 @@ use crate::make::{
 };
 
 /// What a test may take at most: a thousand times what it does take, and a hundredth of what a quadratic search takes.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 const END: &[u8] = &[0xff, 0xd9];
 
-/// A coding of JPEG, and what the first scan header says of its band.
+/// A coding of JPEG.
 #[derive(Clone, Copy)]
 enum Coding {
     Sequential,
@@ -372,7 +372,7 @@ fn work_that_is_cancelled_ends_within_a_few_rows_wherever_it_is() {
     let profile = ColorProfile::new_display_p3().encode().unwrap();
     let faded = |x: u32, y: u32| [x as u8, y as u8, 99, (x * y) as u8];
     let progressive = jpeg_with(s, &rgb, JpegColor::Rgb, |encoder| {
-        encoder.set_progressive(true)
+        encoder.set_progressive(true);
     });
     let restarts = jpeg_with(s, &rgb, JpegColor::Rgb, |encoder| {
         encoder.set_restart_interval(1);
