@@ -306,9 +306,9 @@ mod tests {
         (renderer, registry)
     }
 
-    fn value(registry: &Registry, name: &str, labels: &[(&str, &str)]) -> f64 {
+    fn value(registry: &Registry, name: &str, labels: &[(&str, &str)]) -> u64 {
         let scrape = Scrape::parse(&registry.render());
-        scrape.value(name, labels).expect("a declared series")
+        scrape.value(name, labels).expect("a declared series") as u64
     }
 
     /// Waits until a value is what it should be, and no longer than nobody would.
@@ -366,21 +366,20 @@ mod tests {
             });
             until(before, || stage(before) > seen).await;
             render.abort();
-            until("free again", || in_use() == 0.0).await;
-            let turn = turn as f64 + 1.0;
-            assert_eq!(cancelled("render"), turn, "after {before}");
+            until("free again", || in_use() == 0).await;
+            assert_eq!(cancelled("render"), turn as u64 + 1, "after {before}");
             // The one thread does what comes next.
             let next = renderer.render(Bytes::from_static(CUT), operation).await;
             assert!(matches!(next, Err(RenderError::Picture(_))), "{next:?}");
         }
-        assert_eq!(value(&registry, "chitram_decoded_bytes_in_use", &[]), 0.0);
+        assert_eq!(value(&registry, "chitram_decoded_bytes_in_use", &[]), 0);
 
         let inspection = tokio::spawn({
             let renderer = renderer.clone();
             async move { renderer.inspect(source).await.map(drop) }
         });
         inspection.abort();
-        until("free again", || in_use() == 0.0).await;
+        until("free again", || in_use() == 0).await;
     }
 
     #[tokio::test]
@@ -394,9 +393,9 @@ mod tests {
             value(&registry, "chitram_image_work_total", &labels)
         };
         let outcomes = ["ok", "error", "cancelled", "panic"];
-        assert_eq!(outcomes.map(|o| count("probe", o)), [1.0, 0.0, 0.0, 0.0]);
-        assert_eq!(outcomes.map(|o| count("render", o)), [0.0, 1.0, 0.0, 0.0]);
-        assert_eq!(outcomes.map(|o| count("inspect", o)), [0.0; 4]);
+        assert_eq!(outcomes.map(|o| count("probe", o)), [1, 0, 0, 0]);
+        assert_eq!(outcomes.map(|o| count("render", o)), [0, 1, 0, 0]);
+        assert_eq!(outcomes.map(|o| count("inspect", o)), [0; 4]);
     }
 
     #[tokio::test]
