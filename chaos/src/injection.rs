@@ -181,7 +181,6 @@ impl Injection {
             protocol: self.protocol,
             symptom: self.fault.symptom,
             toxicity: self.fault.toxicity,
-            before: self.before,
             everything: self.server.is_some(),
         }
     }

@@ -237,3 +237,17 @@ async fn a_port_where_nobody_listens_is_a_refused_connection() {
         assert_eq!(felt, Felt::Refused, "{protocol:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_is_reset_as_soon_as_it_is_accepted_is_closed_and_not_refused() {
+    let (listener, address) = listen().await;
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            stream.set_zero_linger().expect("an option of every socket");
+        }
+    });
+    for _ in 0..1000 {
+        let felt = probe(Protocol::Otlp, &address.to_string(), DEADLINE).await;
+        assert_eq!(felt, Felt::Closed);
+    }
+}
