@@ -94,6 +94,7 @@ impl Proxied {
             proxy: self.proxy.clone(),
             toxic: !matches!(effect, Effect::Down {}),
             all: Vec::new(),
+            making: Vec::new(),
             holder: None,
         }
     }
