@@ -7,7 +7,7 @@
 use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rustix::time::{ClockId, clock_gettime};
+pub use loadtest::events::monotonic_us;
 
 /// A timeline: what is added to monotonic time to show it as Unix time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,12 +38,6 @@ impl Clock {
 /// Now, on this process's timeline.
 pub fn now_us() -> i64 {
     Clock::own().of(monotonic_us())
-}
-
-/// Microseconds of `CLOCK_MONOTONIC`.
-pub fn monotonic_us() -> i64 {
-    let now = clock_gettime(ClockId::Monotonic);
-    now.tv_sec * 1_000_000 + now.tv_nsec / 1_000
 }
 
 /// Microseconds of Unix time, by a clock that may be stepped.

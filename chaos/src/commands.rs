@@ -48,8 +48,8 @@ pub struct Run {
     pub command: String,
 }
 
-/// Runs experiments one after the other. The report and the results are written anew after each, and once more when the
-/// command ends before its last one: whatever ends it, they say so.
+/// Runs experiments one after the other. The report and the results are written before the first, anew after each, and once
+/// more when the command ends before its last one: whatever ends it, they say so.
 pub async fn run(options: Run) -> Result<Exit, Refusal> {
     // First of all, so that no moment is left in which a signal ends the process without a word.
     let interrupt = listen()?;
@@ -60,6 +60,9 @@ pub async fn run(options: Run) -> Result<Exit, Refusal> {
         to_come: experiments.iter().map(title).collect(),
         ..Course::default()
     };
+    // What an earlier command left there is not taken for this one's, and what can't be written is known before anything is
+    // done.
+    write_files(&options, &context, &course)?;
     let mut number = 0;
     for experiment in experiments {
         if context.interrupt.is_raised() {
@@ -73,8 +76,11 @@ pub async fn run(options: Run) -> Result<Exit, Refusal> {
         if course.stopped.is_some() {
             break;
         }
-        // Where nothing can be written, no further experiment is worth its time; the end says why.
-        if !course.to_come.is_empty() && write_files(&options, &context, &course).is_err() {
+        // Where nothing can be written, no further experiment is worth its time.
+        if !course.to_come.is_empty()
+            && let Err(refusal) = write_files(&options, &context, &course)
+        {
+            course.stopped = Some(Stopped::unwritten(refusal));
             break;
         }
     }
@@ -134,12 +140,20 @@ fn conclude(options: &Run, context: &Context, course: &Course) -> Result<Exit, R
         _ => {}
     }
     match &course.stopped {
+        // It is in no row of the table.
+        Some(stopped)
+            if stopped.exit == Exit::Internal
+                && written.is_ok()
+                && stopped.experiment.is_none() =>
+        {
+            Err(Refusal::internal(stopped.why.clone()))
+        }
         Some(stopped) if !stopped.interrupted && stopped.experiment.is_some() => Err(Refusal {
             exit: stopped.exit,
             sentence: stopped.why.clone(),
         }),
         Some(stopped) => Ok(stopped.exit),
-        None => written.map(|()| results::exit_of(&course.done)),
+        None => written.map(|()| course.exit().unwrap_or(Exit::Internal)),
     }
 }
 

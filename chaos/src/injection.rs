@@ -93,16 +93,23 @@ impl Injection {
         self.fault.label
     }
 
-    /// Looks once more, writes the intent to the disk, then injects. Not to be given up half-way: it ends within its calls'
+    /// Looks at all proxies once more, writes the intent to the disk, then injects. Not to be given up half-way: it ends within its calls'
     /// deadlines.
     pub async fn inject(&mut self, journal: &Journal) -> Result<(), InjectError> {
         let unproven =
             |why: String| InjectError::Unproven(format!("the fault was not injected: {why}"));
-        let seen = self.toxiproxy.proxy(&self.intent.proxy.name).await;
-        let seen = seen.map_err(|error| unproven(error.to_string()))?;
-        if let Some(change) = Change::between(&seen, &self.intent.proxy, None) {
+        // All of them: the preflight is long ago, and what is put back after a restart is what was there now.
+        let all = self.toxiproxy.list().await;
+        let all = all.map_err(|error| unproven(error.to_string()))?;
+        let name = &self.intent.proxy.name;
+        let change = match all.iter().find(|seen| seen.definition.name == *name) {
+            Some(seen) => Change::between(seen, &self.intent.proxy, None),
+            None => Some(Change::NoProxy(name.clone())),
+        };
+        if let Some(change) = change {
             return Err(unproven(change.to_string()));
         }
+        self.intent.all = all;
         journal.intend(&self.intent)?;
         self.begun = true;
         let proxy = &self.intent.proxy.name;
@@ -181,7 +188,6 @@ impl Injection {
             protocol: self.protocol,
             symptom: self.fault.symptom,
             toxicity: self.fault.toxicity,
-            before: self.before,
             everything: self.server.is_some(),
         }
     }

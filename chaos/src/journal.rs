@@ -17,6 +17,9 @@ use crate::toxiproxy::{Definition, Proxy, Toxic};
 /// The journal's file in the stack's folder.
 pub const FILE: &str = "chaos-journal.ndjson";
 
+/// What the names of all runners' toxics begin with.
+pub const PREFIX: &str = "chitram-";
+
 /// What is about to be done to a proxy, and how it was before.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Intent {
@@ -33,6 +36,9 @@ pub struct Intent {
     /// All proxies as they were with their toxics, for a server that was restarted and forgot them. Journals of earlier
     /// versions hold no toxics here.
     pub all: Vec<Proxy>,
+    /// Those of them that are being made again: whoever finds one there must not take it for whole.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub making: Vec<String>,
     /// The process in which the fault lives, where it is one of our stack's: with it the fault has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holder: Option<Identity>,
@@ -46,16 +52,20 @@ impl Intent {
         self.others(toxics)
     }
 
-    /// Of these toxics, those that are not this intent's own.
+    /// Of these toxics, those that are no runner's: each runner's own journal answers for its own, and one of a runner that
+    /// has died would never go away again.
     pub fn others(&self, toxics: &[Toxic]) -> Vec<Toxic> {
         let mut others = toxics.to_vec();
-        others.retain(|toxic| toxic.name != self.name);
+        others.retain(|toxic| toxic.name != self.name && !toxic.name.starts_with(PREFIX));
         others
     }
 
-    /// Notes how a proxy is now.
+    /// Notes how a proxy is now. One that is being made is not what it will be.
     pub fn know(&mut self, now: Proxy) {
         let name = &now.definition.name;
+        if self.making.contains(name) {
+            return;
+        }
         match self
             .all
             .iter_mut()
@@ -216,6 +226,7 @@ mod tests {
             }],
             proxy,
             toxic: true,
+            making: Vec::new(),
             holder: None,
         }
     }
@@ -305,6 +316,37 @@ mod tests {
         journal.intend(&more).expect("written");
         assert_eq!(journal.pending().expect("readable"), [more.clone()]);
         assert_eq!(more.others_on("store"), [foreign]);
+    }
+
+    #[test]
+    fn toxics_of_other_runners_are_theirs_to_answer_for_and_everybody_elses_are_kept() {
+        let toxic = |name| {
+            Toxic::new(
+                name,
+                "latency",
+                crate::definition::Stream::Upstream,
+                1.0,
+                &[],
+            )
+        };
+        let mut intent = intent("chitram-me-1");
+        intent.all[0].toxics = vec![
+            toxic("chitram-me-1"),
+            toxic("chitram-dead-1"),
+            toxic("foreign"),
+        ];
+        assert_eq!(intent.others_on("store"), [toxic("foreign")]);
+    }
+
+    #[test]
+    fn a_proxy_that_is_being_made_is_not_learnt_from_a_look_at_it() {
+        let mut intent = intent("chitram-me-1");
+        let before = intent.all.clone();
+        let mut half = before[0].clone();
+        half.definition.enabled = false;
+        intent.making.push("store".into());
+        intent.know(half);
+        assert_eq!(intent.all, before);
     }
 
     #[test]

@@ -20,6 +20,9 @@ use crate::phases::Phase;
 use crate::session::{Session, Stop};
 use crate::{evidence_traces, preflight, recover};
 
+/// A panic in the rollback is no reason not to try it once more.
+const ROLLBACKS: u32 = 2;
+
 /// How an experiment went.
 pub struct Outcome {
     /// What was observed.
@@ -56,7 +59,7 @@ pub async fn run(
         observe(&mut session, injection.as_mut()).await
     })
     .await;
-    roll_back(
+    let undone = roll_back_surely(
         &mut session,
         injection.as_mut(),
         &journal,
@@ -70,7 +73,7 @@ pub async fn run(
     };
     session.stop_load().await;
 
-    let mut stopped = watched.and(recovered);
+    let mut stopped = watched.and(undone).and(recovered);
     if let Err(Stop::Aborted(why)) = &stopped {
         session.note(why.clone());
         session.evidence.aborted.get_or_insert(why.clone());
@@ -219,6 +222,33 @@ async fn observe(session: &mut Session<'_>, injection: Option<&mut Injection>) -
     }
 }
 
+/// Takes the fault back, also after a defect of its own: it is tried once more, and nothing that follows is skipped.
+async fn roll_back_surely(
+    session: &mut Session<'_>,
+    mut injection: Option<&mut Injection>,
+    journal: &Journal,
+    context: &Context,
+    gauge: Option<&Gauge>,
+) -> Result<(), Stop> {
+    let mut outcome = Ok(());
+    for _ in 0..ROLLBACKS {
+        let rolled_back = guarded(Box::pin(async {
+            let injection = injection.as_deref_mut();
+            roll_back(session, injection, journal, context, gauge).await;
+            Ok(())
+        }));
+        let Err(Stop::Refused(defect)) = rolled_back.await else {
+            break;
+        };
+        session.note(defect.sentence.clone());
+        let (why, dir) = (&defect.sentence, context.dir.display());
+        let by_hand = format!("{why}. Type: chitram-chaos recover --dir {dir}");
+        session.evidence.rollback.get_or_insert(Err(by_hand));
+        outcome = Err(Stop::Refused(defect));
+    }
+    outcome
+}
+
 /// Takes the fault back if it may be there. Runs on every way out, and no signal ends it.
 async fn roll_back(
     session: &mut Session<'_>,
@@ -227,7 +257,10 @@ async fn roll_back(
     context: &Context,
     gauge: Option<&Gauge>,
 ) {
-    session.evidence.marks.rolling_back = session.evidence.marks.injecting.map(|_| now_us());
+    let marks = &mut session.evidence.marks;
+    marks.rolling_back = marks
+        .rolling_back
+        .or_else(|| marks.injecting.map(|_| now_us()));
     let Some(injection) = injection.filter(|injection| injection.is_begun()) else {
         return;
     };
@@ -241,7 +274,9 @@ async fn roll_back(
         session.note(sentence);
     }
     session.evidence.effort = effort;
-    if outcome.is_ok() {
+    let is_gone = outcome.is_ok();
+    session.evidence.rollback = Some(outcome);
+    if is_gone {
         session.evidence.marks.lifted = Some(now_us());
         set(gauge, 0.0);
         let felt = if context.interrupt.is_raised() {
@@ -255,7 +290,6 @@ async fn roll_back(
                 .unwrap_or_default()
         ));
     }
-    session.evidence.rollback = Some(outcome);
 }
 
 /// What must be true afterwards; and the traces, which by now have arrived.

@@ -7,7 +7,7 @@ use crate::definition::{Experiment, Fault};
 use crate::exit::Refusal;
 use crate::http;
 use crate::injection::Injection;
-use crate::journal::Intent;
+use crate::journal::{Intent, PREFIX};
 use crate::toxiproxy::{Definition, Error, Proxy, Toxiproxy};
 
 const TARGET_DEADLINE: Duration = Duration::from_secs(5);
@@ -28,12 +28,13 @@ pub async fn check(
     let toxiproxy = context.toxiproxy()?;
     let (proxy, all) = proxy(&toxiproxy, fault).await?;
     let intent = Intent {
-        name: format!("chitram-{}", context.attempt_id(number)),
+        name: format!("{PREFIX}{}", context.attempt_id(number)),
         experiment: experiment.name.clone(),
         toxiproxy: toxiproxy.base().clone(),
         toxic: crate::faults::Fault::new(&fault.effect, "").toxic.is_some(),
         proxy,
         all,
+        making: Vec::new(),
         holder: context.stack.toxiproxy_holder(toxiproxy.base()),
     };
     let server = context.stack.own_toxiproxy(toxiproxy.base());

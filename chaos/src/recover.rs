@@ -21,22 +21,31 @@ pub async fn recover(
 ) -> Result<Vec<String>, Refusal> {
     let mut done = Vec::new();
     let mut failed = Vec::new();
+    let mut unclosed = None;
     for intent in journal.pending()? {
         match undo(&intent, journal, http, stack, interrupt, dir).await {
             Ok(sentence) => {
-                journal.done(&intent.name)?;
                 done.push(sentence);
+                // It stays in the journal, and whoever recovers it next finds that it is gone.
+                if let Err(refusal) = journal.done(&intent.name) {
+                    unclosed = Some(refusal.sentence);
+                }
             }
             Err(sentence) => failed.push(sentence),
         }
     }
-    if failed.is_empty() {
-        journal.tidy()?;
-        return Ok(done);
-    }
+    let exit = match (failed.is_empty(), &unclosed) {
+        (true, None) => {
+            journal.tidy()?;
+            return Ok(done);
+        }
+        (true, Some(_)) => Exit::Internal,
+        (false, _) => Exit::RollbackFailed,
+    };
     done.extend(failed);
+    done.extend(unclosed);
     Err(Refusal {
-        exit: Exit::RollbackFailed,
+        exit,
         sentence: done.join("\n"),
     })
 }

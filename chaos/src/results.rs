@@ -4,7 +4,7 @@ use report::model::{Ended, Expectation, State, Unfinished};
 use serde::Serialize;
 
 use crate::definition::Experiment;
-use crate::exit::Exit;
+use crate::exit::{Exit, Refusal};
 use crate::lifecycle::Outcome;
 use crate::verdict::{self, Finding, Verdict};
 
@@ -90,6 +90,16 @@ impl Stopped {
             interrupted: true,
             why: why.to_owned(),
             exit: Exit::Interrupted,
+        }
+    }
+
+    /// Between two experiments, since what had happened so far could not be written.
+    pub fn unwritten(refusal: Refusal) -> Self {
+        Self {
+            experiment: None,
+            interrupted: false,
+            why: refusal.sentence,
+            exit: refusal.exit,
         }
     }
 }
@@ -424,6 +434,22 @@ mod tests {
             (&told["ended"], &told["as_expected"]),
             (&"running".into(), &false.into())
         );
+    }
+
+    #[test]
+    fn what_could_not_be_written_ends_the_command_and_the_rest_is_told_as_not_run() {
+        let course = Course {
+            done: vec![done(Verdict::Pass)],
+            stopped: Some(Stopped::unwritten(Refusal::internal("r.json: full"))),
+            to_come: vec![named("slow")],
+        };
+        let told = told(&course);
+        assert_eq!(told["exit_code"], 70);
+        assert_eq!(
+            (&told["ended"], &told["as_expected"]),
+            (&"failed".into(), &false.into())
+        );
+        assert_eq!(told["unfinished"][0]["state"], "not_run");
     }
 
     #[test]

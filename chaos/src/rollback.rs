@@ -6,7 +6,9 @@
 //! again: none of these calls waits for a connection. ADR 22 has the measurements.
 //!
 //! Every step may be repeated, and is until the state was read back or patience is over: a late answer is not the end, and
-//! `enabled` is restored whatever became of the rest.
+//! `enabled` is restored whatever became of the rest. Our own fault comes first, and nothing else keeps it from going.
+
+mod making;
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -15,7 +17,8 @@ use std::time::{Duration, Instant};
 use crate::interrupt::Interrupt;
 use crate::journal::{Intent, Journal};
 use crate::process::Identity;
-use crate::toxiproxy::{Definition, Error, Proxy, Toxic, Toxiproxy};
+use crate::toxiproxy::{Error, Proxy, Toxic, Toxiproxy};
+use making::State;
 
 /// Deadline of each call of the API.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(3);
@@ -123,78 +126,98 @@ impl Rollback<'_> {
         interrupt: &Interrupt,
         dir: &Path,
     ) -> (Result<(), String>, Effort) {
-        let state = RefCell::new(State {
-            intent: self.intent.clone(),
-            effort: Effort::default(),
-        });
+        let state = RefCell::new(State::new(self.intent.clone()));
         let patient = self.persist(patience, &state);
         let quick = self.persist(Patience::HURRIED, &state);
         let undone = interrupt.hurried(patient, quick).await;
-        let failed = undone.map_err(|error| self.failed(&error, dir));
+        let failed = undone.map_err(|left| self.failed(&left, dir));
         (failed, state.into_inner().effort)
     }
 
-    fn failed(&self, error: &Error, dir: &Path) -> String {
+    fn failed(&self, left: &Left, dir: &Path) -> String {
         let (proxy, base) = (&self.intent.proxy.name, self.toxiproxy.base());
         let (dir, journal) = (dir.display(), self.journal.path().display());
-        format!(
-            "the fault on proxy {proxy} at {base} could not be taken back: {error}. Type: chitram-chaos recover --dir {dir} \
-             (again after a restart of Toxiproxy, which forgets its proxies: recover makes them again). If that Toxiproxy \
-             will never run again, its faults are gone with it: remove {journal}"
-        )
+        match left {
+            Left::Fault(error) => format!(
+                "the fault on proxy {proxy} at {base} could not be taken back: {error}. Type: chitram-chaos recover --dir {dir} \
+                 (again after a restart of Toxiproxy, which forgets its proxies: recover makes them again). If that Toxiproxy \
+                 will never run again, its faults are gone with it: remove {journal}"
+            ),
+            Left::Others(others) => {
+                let sentence = |(name, error): &(String, Error)| format!("{name} ({error})");
+                let others: Vec<String> = others.iter().map(sentence).collect();
+                format!(
+                    "the fault on proxy {proxy} at {base} is gone, but other proxies could not be made again as they were: \
+                     {}. Mend that and type: chitram-chaos recover --dir {dir}. If nobody misses them: remove {journal}",
+                    others.join(", ")
+                )
+            }
+        }
     }
 
     /// Attempts until one succeeds or patience is over.
-    async fn persist(&self, patience: Patience, state: &RefCell<State>) -> Result<(), Error> {
+    async fn persist(&self, patience: Patience, state: &RefCell<State>) -> Result<(), Left> {
         let toxiproxy = &self.toxiproxy.within(patience.call);
         let mut begun = Instant::now();
         let mut answered = Instant::now();
         loop {
             state.borrow_mut().effort.attempts += 1;
             let last_resort = answered.elapsed() >= patience.wedged;
-            let error = match self.attempt(toxiproxy, last_resort, state).await {
+            let left = match self.attempt(toxiproxy, last_resort, state).await {
                 Ok(()) => return Ok(()),
-                Err(error) => error,
+                Err(left) => left,
             };
-            if !matches!(error, Error::Unanswered(_)) {
+            if !matches!(left, Left::Fault(Error::Unanswered(_))) {
                 answered = Instant::now();
             }
             let wedged =
                 answered.elapsed() >= patience.wedged && state.borrow().effort.restarts == 0;
             if let Some(server) = self.server.filter(|server| wedged && server.is_alive()) {
                 self.look_around(toxiproxy, state).await;
+                // Whoever is back first, nothing is whole before all of this was put back.
+                self.begin_making(self.known_names(state), state);
                 server.kill();
                 state.borrow_mut().effort.restarts += 1;
                 begun = Instant::now();
                 continue;
             }
-            let limit = match error {
-                Error::NoServer(_) => patience.absent,
-                _ => patience.attempts,
-            };
-            if begun.elapsed() >= limit {
-                return Err(error);
+            if begun.elapsed() >= left.limit(patience) {
+                return Err(left);
             }
             tokio::time::sleep(BETWEEN_ATTEMPTS).await;
         }
     }
 
-    /// Takes the fault back, restores `enabled`, and reads both back.
+    /// Takes the fault back, and only then looks after the proxies of others.
     async fn attempt(
+        &self,
+        toxiproxy: &Toxiproxy,
+        last_resort: bool,
+        state: &RefCell<State>,
+    ) -> Result<(), Left> {
+        let own = self.take_back(toxiproxy, last_resort, state).await;
+        own.map_err(Left::Fault)?;
+        let left = self.make_others(toxiproxy, state).await;
+        if left.is_empty() {
+            Ok(())
+        } else {
+            Err(Left::Others(left))
+        }
+    }
+
+    /// Takes the fault back, restores `enabled`, and reads both back.
+    async fn take_back(
         &self,
         toxiproxy: &Toxiproxy,
         last_resort: bool,
         state: &RefCell<State>,
     ) -> Result<(), Error> {
         let name = &self.intent.proxy.name;
-        if state.borrow().effort.restarts > 0 {
-            put_back(toxiproxy, state).await?;
-        } else if self.everything {
-            make_missing(toxiproxy, state).await?;
-        }
         let seen = match toxiproxy.proxy(name).await {
             Err(Error::NotFound(_)) => {
-                make_missing(toxiproxy, state).await?;
+                state.borrow_mut().note_missing();
+                self.begin_making(vec![name.clone()], state);
+                self.make(toxiproxy, name, state).await?;
                 Some(toxiproxy.proxy(name).await?)
             }
             // Somebody holds the lock of its connections, and may give it back. Closing them unseen is the last resort.
@@ -208,9 +231,14 @@ impl Rollback<'_> {
             }
             _ => self.lift(toxiproxy, seen, state).await,
         };
+        let made = match lifted {
+            // What an earlier attempt, or one that was killed, began to make.
+            Ok(()) if state.borrow().is_being_made(name) => self.make(toxiproxy, name, state).await,
+            other => other,
+        };
         // Never left disabled because another call was late.
         let enabled = toxiproxy.set_enabled(name, self.intent.proxy.enabled).await;
-        lifted.and(enabled)?;
+        made.and(enabled)?;
         self.read_back(&toxiproxy.proxy(name).await?)
     }
 
@@ -218,8 +246,8 @@ impl Rollback<'_> {
         toxic.name == self.intent.name
     }
 
-    /// Removes our toxic. Where others have toxics on this proxy too it is deleted from among them, so that theirs stay
-    /// where they are, and the proxy is made anew only if that hangs.
+    /// Removes our toxic, with its proxy, which is to be made again. Where others have toxics on this proxy too it is deleted
+    /// from among them, so that theirs stay where they are, and the proxy is made anew only if that hangs.
     async fn lift(
         &self,
         toxiproxy: &Toxiproxy,
@@ -227,25 +255,22 @@ impl Rollback<'_> {
         state: &RefCell<State>,
     ) -> Result<(), Error> {
         let name = &self.intent.proxy.name;
-        if let Some(seen) = &seen {
+        if let Some(seen) = seen {
+            let is_joined = seen.toxics.iter().any(|toxic| !self.is_ours(toxic));
             // Who comes after us, if we don't come to the end, has to put the same back.
-            let others = self.intent.others(&seen.toxics);
-            self.know(seen.clone(), state);
-            if !others.is_empty() && !self.unsure {
+            self.know(seen, state);
+            if is_joined && !self.unsure {
                 match toxiproxy.remove(name, &self.intent.name).await {
                     Err(Error::Unanswered(_)) => {}
                     other => return other,
                 }
             }
         }
-        let now = seen.map_or_else(|| self.intent.proxy.clone(), |seen| seen.definition);
-        let others = state.borrow().intent.others_on(name);
+        self.begin_making(vec![name.clone()], state);
+        state.borrow_mut().is_lifting = true;
         // Once it is disabled it has neither connections to be dialled nor any that could hold a lock.
         toxiproxy.set_enabled(name, false).await?;
-        toxiproxy.remove_proxy(name).await?;
-        make(toxiproxy, &now, self.intent.proxy.enabled, &others)
-            .await
-            .map(|_| ())
+        toxiproxy.remove_proxy(name).await
     }
 
     fn read_back(&self, seen: &Proxy) -> Result<(), Error> {
@@ -262,13 +287,7 @@ impl Rollback<'_> {
 
     /// What the other proxies are like before their server is killed, as far as it still says.
     async fn look_around(&self, toxiproxy: &Toxiproxy, state: &RefCell<State>) {
-        let names: Vec<String> = state
-            .borrow()
-            .intent
-            .all
-            .iter()
-            .map(|p| p.definition.name.clone())
-            .collect();
+        let names = self.known_names(state);
         let looks = names
             .iter()
             .filter(|name| **name != self.intent.proxy.name)
@@ -280,9 +299,14 @@ impl Rollback<'_> {
 
     /// Notes how a proxy is, in the journal too: who comes after us has to put the same back.
     fn know(&self, seen: Proxy, state: &RefCell<State>) {
+        self.note(state, |intent| intent.know(seen));
+    }
+
+    /// Changes what the journal says, if it is a change.
+    fn note(&self, state: &RefCell<State>, change: impl FnOnce(&mut Intent)) {
         let mut state = state.borrow_mut();
         let before = state.intent.clone();
-        state.intent.know(seen);
+        change(&mut state.intent);
         if state.intent != before {
             // The rollback is more urgent than a full disk.
             let _ = self.journal.intend(&state.intent);
@@ -290,101 +314,30 @@ impl Rollback<'_> {
     }
 }
 
+/// What an attempt could not do.
 #[derive(Debug)]
-struct State {
-    /// With what was learnt since.
-    intent: Intent,
-    effort: Effort,
+enum Left {
+    /// The fault may still be there.
+    Fault(Error),
+    /// It is gone, but these proxies of others are not as they were.
+    Others(Vec<(String, Error)>),
 }
 
-/// Makes the proxies that are missing, with their toxics that are not ours.
-async fn make_missing(toxiproxy: &Toxiproxy, state: &RefCell<State>) -> Result<(), Error> {
-    for (known, others) in everything(state) {
-        // One that does not answer is there.
-        if let Err(Error::NotFound(_)) = toxiproxy.proxy(&known.name).await
-            && make(toxiproxy, &known, known.enabled, &others).await?
-        {
-            note_made(state, &known.name, &others);
-        }
-    }
-    Ok(())
-}
-
-/// After a restart: every proxy is there as it was, whoever makes it first.
-async fn put_back(toxiproxy: &Toxiproxy, state: &RefCell<State>) -> Result<(), Error> {
-    for (known, others) in everything(state) {
-        if make(toxiproxy, &known, known.enabled, &others).await? {
-            note_made(state, &known.name, &others);
-            continue;
-        }
-        let seen = toxiproxy.proxy(&known.name).await?;
-        for toxic in others {
-            if seen.toxics.iter().all(|there| there.name != toxic.name) {
-                add(toxiproxy, &known.name, &toxic).await?;
-                let mut state = state.borrow_mut();
-                state
-                    .effort
-                    .put_back
-                    .push(format!("{}/{}", known.name, toxic.name));
+impl Left {
+    /// How long attempts that end so are repeated.
+    fn limit(&self, patience: Patience) -> Duration {
+        match self {
+            Self::Fault(Error::NoServer(_)) => patience.absent,
+            Self::Fault(_) => patience.attempts,
+            Self::Others(others) => {
+                let late = |(_, error): &(String, Error)| matches!(error, Error::Unanswered(_));
+                // A port that somebody else has taken meanwhile is not given back by waiting.
+                if others.iter().any(late) {
+                    patience.attempts
+                } else {
+                    patience.absent
+                }
             }
         }
-        if seen.definition.enabled != known.enabled {
-            toxiproxy.set_enabled(&known.name, known.enabled).await?;
-        }
-    }
-    Ok(())
-}
-
-fn everything(state: &RefCell<State>) -> Vec<(Definition, Vec<Toxic>)> {
-    let state = state.borrow();
-    let intent = &state.intent;
-    // Journals may lack the proxy itself among all.
-    let own = (!intent
-        .all
-        .iter()
-        .any(|known| known.definition.name == intent.proxy.name))
-    .then(|| (intent.proxy.clone(), Vec::new()));
-    let all = intent.all.iter();
-    own.into_iter()
-        .chain(all.map(|known| (known.definition.clone(), intent.others(&known.toxics))))
-        .collect()
-}
-
-fn note_made(state: &RefCell<State>, proxy: &str, others: &[Toxic]) {
-    let effort = &mut state.borrow_mut().effort;
-    effort.made_again.push(proxy.to_owned());
-    let toxics = others.iter().map(|toxic| format!("{proxy}/{}", toxic.name));
-    effort.put_back.extend(toxics);
-}
-
-/// Makes a proxy with these toxics, and enables it only then: nobody passes it without them. Says whether it was missing.
-async fn make(
-    toxiproxy: &Toxiproxy,
-    definition: &Definition,
-    enabled: bool,
-    toxics: &[Toxic],
-) -> Result<bool, Error> {
-    let at_once = enabled && toxics.is_empty();
-    let made = Definition {
-        enabled: at_once,
-        ..definition.clone()
-    };
-    match toxiproxy.create(&made).await {
-        Err(Error::Exists(_)) => return Ok(false),
-        other => other?,
-    }
-    for toxic in toxics {
-        add(toxiproxy, &definition.name, toxic).await?;
-    }
-    if enabled && !at_once {
-        toxiproxy.set_enabled(&definition.name, true).await?;
-    }
-    Ok(true)
-}
-
-async fn add(toxiproxy: &Toxiproxy, proxy: &str, toxic: &Toxic) -> Result<(), Error> {
-    match toxiproxy.add(proxy, toxic).await {
-        Err(Error::Exists(_)) => Ok(()),
-        other => other,
     }
 }

@@ -19,6 +19,8 @@ use crate::toxiproxy::{Definition, Error, Proxy, Toxic, Toxiproxy};
 pub(crate) const INTERVAL: Duration = Duration::from_secs(1);
 /// Deadline of a look and of a probe.
 const DEADLINE: Duration = Duration::from_secs(1);
+/// Between the last looks, where one was not answered.
+const BETWEEN_LAST_LOOKS: Duration = Duration::from_millis(200);
 /// So many looks in a row without an answer leave the fault unproven.
 const MISSED: u32 = 3;
 /// With a toxicity below 1 probes miss the fault by chance: so many in a row that chance does it once in a million times
@@ -116,8 +118,6 @@ pub struct Watched<'a> {
     pub symptom: Symptom,
     /// Share of the connections that are hit.
     pub toxicity: f64,
-    /// An answer without the fault.
-    pub before: Duration,
     /// Whether all proxies are remembered, for a server that may have to be restarted.
     pub everything: bool,
 }
@@ -165,6 +165,7 @@ impl<'a> Watch<'a> {
             if missed >= MISSED {
                 return Err(self.unreadable(&error));
             }
+            tokio::time::sleep(BETWEEN_LAST_LOOKS).await;
         }
         let felt = self.feel().await;
         // One probe that misses proves nothing where some are meant to.
@@ -246,11 +247,10 @@ impl<'a> Watch<'a> {
             protocol,
             meant,
             symptom,
-            before,
             ..
         } = &self.watched;
         let felt = probe(*protocol, &meant.listen, DEADLINE).await;
-        felt.refutes(*symptom, *before).then(|| {
+        felt.refutes(*symptom).then(|| {
             let felt = felt.words();
             self.lost(&format!("a probe through proxy {} felt {felt}", meant.name))
         })

@@ -5,10 +5,17 @@
 
 use std::collections::BTreeMap;
 
+use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
 /// The version of this format, in the first line of every file.
 pub const VERSION: u32 = 1;
+
+/// Microseconds of `CLOCK_MONOTONIC`, by which the schedule goes: writer and reader of a file share it.
+pub fn monotonic_us() -> i64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    now.tv_sec * 1_000_000 + now.tv_nsec / 1_000
+}
 
 /// One line of the events file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -21,7 +21,6 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use observability::Registry;
-use rustix::time::{ClockId, clock_gettime};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -34,7 +33,7 @@ use self::pace::Pace;
 use self::progress::Progress;
 use self::recorder::{Recorder, Shape};
 use self::trace::Tracing;
-use crate::events::{self, End, Event, RunStarted};
+use crate::events::{self, End, Event, RunStarted, monotonic_us};
 use crate::exit::Failure;
 use crate::plan::Plan;
 use crate::result::{self, MEASURE, Run, RunResult, Totals};
@@ -323,12 +322,6 @@ fn describe(options: &Options, driven: &Driven, pictures: usize) -> Run {
         generator: concat!("chitram-load ", env!("CARGO_PKG_VERSION")).to_owned(),
         goose_requests: driven.goose_requests,
     }
-}
-
-/// Microseconds of `CLOCK_MONOTONIC`, by which the schedule goes.
-fn monotonic_us() -> i64 {
-    let now = clock_gettime(ClockId::Monotonic);
-    now.tv_sec * 1_000_000 + now.tv_nsec / 1_000
 }
 
 fn unix_us(time: SystemTime) -> i64 {

@@ -182,10 +182,10 @@ fn check_effect(effect: &Effect) -> Result<(), Objection> {
             ..
         } => {
             check_between("latency_ms", latency_ms, 1, 600_000)?;
-            if jitter_ms > latency_ms {
+            if jitter_ms >= latency_ms {
                 return Err((
                     "jitter_ms",
-                    format!("is {jitter_ms}, more than `latency_ms`; a delay can't be negative"),
+                    format!("is {jitter_ms}, but must be less than `latency_ms`: no probe can feel a delay of nothing"),
                 )
                     .into());
             }
@@ -357,7 +357,7 @@ routes = ["list"]
             ("latency_ms = 100", "latency_ms = 0", 15, "latency_ms"),
             (
                 "latency_ms = 100",
-                "latency_ms = 100\njitter_ms = 101",
+                "latency_ms = 100\njitter_ms = 100",
                 16,
                 "jitter_ms",
             ),

@@ -4,6 +4,7 @@
 
 mod clock;
 mod defects;
+mod files;
 mod interrupts;
 mod platform;
 mod probes;

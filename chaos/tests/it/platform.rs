@@ -10,7 +10,7 @@ use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-pub(crate) use service::{Misled, Wedgeable};
+pub(crate) use service::{Misled, Refusing, Wedgeable};
 use stack::server::{self, Found, Launch, Source};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
@@ -188,10 +188,15 @@ impl Platform {
 
     /// The command `chitram-chaos` with these arguments and this folder.
     pub(crate) fn chaos(&self, args: &[&str]) -> Command {
+        self.chaos_in(&self.dir(), args)
+    }
+
+    /// The same with another folder: another person's.
+    fn chaos_in(&self, dir: &Path, args: &[&str]) -> Command {
         let mut command = Command::new(self.folder.path().join("bin/chitram-chaos"));
         command.args(args);
         if args[0] != "validate" {
-            command.arg("--dir").arg(self.dir());
+            command.arg("--dir").arg(dir);
         }
         if args[0] != "recover" && !args.contains(&"--plans") {
             command.arg("--plans").arg(self.plans());
@@ -224,6 +229,15 @@ impl Platform {
         self.chaos(&args)
     }
 
+    /// Starts another person's `chitram-chaos run` of one file: with a folder of its own, and the same addresses.
+    pub(crate) fn start_second(&self, file: &Path) -> Child {
+        let folder = self.dir().with_file_name("second");
+        fs::create_dir_all(&folder).expect("a folder");
+        fs::copy(self.dir().join("stack.toml"), folder.join("stack.toml")).expect("copied");
+        let mut command = self.chaos_in(&folder, &["run", text(file)]);
+        command.spawn().expect("started")
+    }
+
     /// Runs one file to its end: exit code and stderr.
     pub(crate) async fn run(&self, file: &Path) -> Ended {
         end(self.start(file)).await
@@ -233,7 +247,7 @@ impl Platform {
         end(self.chaos(&["recover"]).spawn().expect("started")).await
     }
 
-    fn result_file(&self) -> PathBuf {
+    pub(crate) fn result_file(&self) -> PathBuf {
         self.folder.path().join("result.json")
     }
 

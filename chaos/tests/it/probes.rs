@@ -94,6 +94,7 @@ impl Proxied {
             proxy: self.proxy.clone(),
             toxic: !matches!(effect, Effect::Down {}),
             all: Vec::new(),
+            making: Vec::new(),
             holder: None,
         }
     }
@@ -235,5 +236,19 @@ async fn a_port_where_nobody_listens_is_a_refused_connection() {
     for protocol in [Protocol::Http, Protocol::Otlp, Protocol::Postgres] {
         let felt = probe(protocol, &address.to_string(), DEADLINE).await;
         assert_eq!(felt, Felt::Refused, "{protocol:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_is_reset_as_soon_as_it_is_accepted_is_closed_and_not_refused() {
+    let (listener, address) = listen().await;
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            stream.set_zero_linger().expect("an option of every socket");
+        }
+    });
+    for _ in 0..1000 {
+        let felt = probe(Protocol::Otlp, &address.to_string(), DEADLINE).await;
+        assert_eq!(felt, Felt::Closed);
     }
 }

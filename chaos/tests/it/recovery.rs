@@ -1,11 +1,13 @@
 //! What a run that was killed leaves behind, and an API that hangs.
 
 use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::process::{Pid, Signal, kill_process};
 use stack::server;
 
-use crate::platform::{Platform, Toxiproxy, Wedgeable, end, start_real, until};
+use crate::platform::{Platform, Refusing, Toxiproxy, Wedgeable, end, start_real, until};
 
 const SLOW: &str = "kind = \"latency\"\nlatency_ms = 300";
 const PROMISE: &str = "[[expect]]\nkind = \"no_errors\"\nroutes = [\"content\"]\n";
@@ -158,6 +160,96 @@ async fn proxies_that_a_restarted_toxiproxy_forgot_are_made_again_as_they_were()
     assert_eq!(platform.proxies().await, before);
     let again = platform.recover().await;
     assert_eq!(again.stdout.trim(), "nothing to recover");
+}
+
+/// A colleague renames his proxy while a fault of a run that is killed acts on another.
+async fn renamed_during_the_fault(platform: &Platform, has_toxic: bool) {
+    platform.add_foreign_proxy("colleague", true).await;
+    if !has_toxic {
+        let toxic = "proxies/colleague/toxics/foreign";
+        platform
+            .call("DELETE", toxic, serde_json::Value::Null)
+            .await;
+    }
+    let before = platform.proxies().await;
+    killed_during_the_fault(platform).await;
+    let old = "proxies/colleague";
+    platform.call("DELETE", old, serde_json::Value::Null).await;
+    let address = before["colleague"]["listen"].as_str().expect("an address");
+    let new = std::net::TcpListener::bind(address).expect("his port");
+
+    let ended = platform.recover().await;
+    assert_eq!(ended.code, Some(15), "{ended:?}");
+    let is_gone =
+        ended.stderr.contains("on proxy store at") && ended.stderr.contains(" is gone, but ");
+    assert!(
+        is_gone && ended.stderr.contains("colleague ("),
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(platform.toxics().await, Vec::<String>::new());
+    assert_eq!(platform.proxy().await["enabled"], true);
+    assert!(platform.dir().join("chaos-journal.ndjson").exists());
+
+    drop(new);
+    let ended = platform.recover().await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(platform.proxies().await, before);
+    assert!(!platform.dir().join("chaos-journal.ndjson").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_of_others_that_cannot_be_made_again_does_not_keep_our_fault_from_going() {
+    let (one, other) = (Platform::new().await, Platform::new().await);
+    tokio::join!(
+        renamed_during_the_fault(&one, true),
+        renamed_during_the_fault(&other, false),
+    );
+}
+
+/// A proxy with a toxic takes three calls to be made: this one of them is refused, once or until somebody is killed.
+async fn made_half_way(refused: &'static str, kills: bool) {
+    let mut platform = Platform::new().await;
+    platform.add_foreign_proxy("colleague", true).await;
+    let before = platform.proxies().await;
+    let in_trouble = Arc::new(AtomicBool::new(true));
+    let flag = in_trouble.clone();
+    let front = Refusing::before(platform.api.clone(), move |call| {
+        call == refused
+            && if kills {
+                flag.load(Ordering::SeqCst)
+            } else {
+                flag.swap(false, Ordering::SeqCst)
+            }
+    })
+    .await;
+    platform.use_api(front.url.clone());
+    killed_during_the_fault(&platform).await;
+    let missing = "proxies/colleague";
+    platform
+        .call("DELETE", missing, serde_json::Value::Null)
+        .await;
+    if kills {
+        let mut recover = platform.chaos(&["recover"]).spawn().expect("started");
+        until("refusal", async || front.count(refused) > 0).await;
+        recover.kill().await.expect("killed");
+        in_trouble.store(false, Ordering::SeqCst);
+    }
+    let ended = platform.recover().await;
+    assert_eq!(ended.code, Some(0), "{refused}: {ended:?}");
+    assert!(front.count(refused) > 1, "{refused} was never repeated");
+    assert_eq!(platform.proxies().await, before, "{refused}");
+    assert!(!platform.dir().join("chaos-journal.ndjson").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_that_was_made_half_way_is_completed_whatever_ended_the_first_attempt() {
+    const CREATE: &str = "POST /proxies";
+    const ADD: &str = "POST /proxies/colleague/toxics";
+    const ENABLE: &str = "POST /proxies/colleague";
+    for call in [CREATE, ADD, ENABLE] {
+        tokio::join!(made_half_way(call, false), made_half_way(call, true));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,5 @@
 //! A fault that is not there for as long as it is judged, or not alone, proves nothing.
 
-use std::path::PathBuf;
-
 use serde_json::{Value, json};
 
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -133,31 +131,12 @@ async fn an_api_that_answers_nothing_for_a_moment_takes_nothing_away_and_for_lon
     other.assert_clean().await;
 }
 
-/// A second folder with the same addresses: another person's runner.
-fn second_folder(platform: &Platform) -> PathBuf {
-    let folder = platform.dir().with_file_name("second");
-    std::fs::create_dir_all(&folder).expect("a folder");
-    std::fs::copy(platform.dir().join("stack.toml"), folder.join("stack.toml")).expect("copied");
-    folder
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_runners_on_one_proxy_neither_lifts_the_others_fault_unnoticed() {
     let platform = Platform::new().await;
-    let folder = second_folder(&platform);
     let file = platform.experiment("watched", SLOW, PROMISE);
-    let first = platform.start(&file);
     // Both are past their preflight before either injects.
-    let second = platform.chaos(&[]);
-    let second = {
-        let program = second.as_std().get_program().to_owned();
-        let mut command = tokio::process::Command::new(program);
-        command.arg("run").arg(&file).arg("--dir").arg(&folder);
-        command
-            .stdout(std::process::Stdio::piped())
-            .stderr(std::process::Stdio::piped());
-        command.kill_on_drop(true).spawn().expect("started")
-    };
+    let (first, second) = (platform.start(&file), platform.start_second(&file));
     let (first, second) = tokio::join!(end(first), end(second));
     let noticed =
         |ended: &Ended| ended.code == Some(4) && ended.stderr.contains("toxics that are not ours");
@@ -177,6 +156,32 @@ async fn of_two_runners_on_one_proxy_neither_lifts_the_others_fault_unnoticed() 
         );
     }
     assert_eq!(platform.toxics().await, Vec::<String>::new());
+    platform.assert_clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_runners_on_different_proxies_of_one_server_leave_each_other_alone() {
+    let platform = Platform::new().await;
+    platform.add_foreign_proxy("other", true).await;
+    platform
+        .call("DELETE", "proxies/other/toxics/foreign", Value::Null)
+        .await;
+    let before = platform.proxies().await;
+    let here = platform.experiment("here", SLOW, PROMISE);
+    let there = platform.experiment("there", SLOW, PROMISE);
+    let text = std::fs::read_to_string(&there).expect("readable");
+    let text = text.replace("proxy = \"store\"", "proxy = \"other\"");
+    std::fs::write(&there, text).expect("written");
+    let (first, second) = (platform.start(&here), platform.start_second(&there));
+    let (first, second) = tokio::join!(end(first), end(second));
+    for ended in [&first, &second] {
+        // A busy machine may leave it inconclusive, but not for want of a fault.
+        let is_sound = matches!(ended.code, Some(0 | 4));
+        let is_proven =
+            !ended.stderr.contains("not proven") && !ended.stderr.contains("not injected");
+        assert!(is_sound && is_proven, "{first:?}\n{second:?}");
+    }
+    assert_eq!(platform.proxies().await, before);
     platform.assert_clean().await;
 }
 

@@ -258,6 +258,48 @@ impl Misled {
     }
 }
 
+/// An API in front of another that refuses some calls, as a server in trouble does, and remembers all that were made.
+pub(crate) struct Refusing {
+    pub(crate) url: String,
+    made: Arc<Mutex<Vec<String>>>,
+    _server: Server,
+}
+
+impl Refusing {
+    /// Passes everything on to `inner`, but the calls `METHOD /path` that `refuses` says.
+    pub(crate) async fn before(
+        inner: String,
+        refuses: impl FnMut(&str) -> bool + Send + 'static,
+    ) -> Self {
+        let (made, inner) = (Arc::<Mutex<Vec<String>>>::default(), Inner::at(inner));
+        let (calls, refuses) = (made.clone(), Arc::new(Mutex::new(refuses)));
+        let app = Router::new().fallback(move |method: Method, uri: Uri, body: Bytes| {
+            let call = format!("{method} {}", uri.path());
+            let is_refused = refuses.lock().expect("unpoisoned")(&call);
+            calls.lock().expect("unpoisoned").push(call);
+            let inner = inner.clone();
+            async move {
+                if is_refused {
+                    return (StatusCode::INTERNAL_SERVER_ERROR, "in trouble").into_response();
+                }
+                inner.answer(method, &uri, body).await.into_response()
+            }
+        });
+        let server = serve(app).await;
+        Self {
+            url: format!("http://{}", server.address),
+            made,
+            _server: server,
+        }
+    }
+
+    /// How often this call was made.
+    pub(crate) fn count(&self, call: &str) -> usize {
+        let made = self.made.lock().expect("unpoisoned");
+        made.iter().filter(|made| *made == call).count()
+    }
+}
+
 /// The API behind such a front.
 #[derive(Clone)]
 struct Inner {
