@@ -10,10 +10,11 @@ use crate::run::Run;
 const EXPERIMENTS: [(&str, usize); 3] = [("control", 7), ("store-slow", 8), ("store-blackhole", 5)];
 
 /// How an experiment says that the machine, and nothing else, kept it from concluding anything.
-const MACHINE: [&str; 4] = [
+const MACHINE: [&str; 5] = [
     " was starved: a thread of it waited for a CPU for ",
     "the machine was full: ",
     "the load generator lost ",
+    "the load generator was at its bound in ",
     " windows are in its band ",
 ];
 
