@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::connection::{State, Stream};
+use super::connection::{Hold, State, Stream};
 
 tokio::task_local! {
     /// What the current task serves.
@@ -31,28 +31,27 @@ impl Connection {
     /// Says that an answer of this connection holds `bytes` of memory until the guard is dropped.
     #[must_use = "nothing is held once the guard is dropped"]
     pub fn hold(&self, bytes: u64) -> Held {
-        self.0.hold(bytes);
         Held {
             state: Arc::clone(&self.0),
-            bytes,
+            hold: self.0.hold(bytes),
         }
     }
 
-    /// Closes one connection of this listener whose client does not take the answer that it holds memory for. `false`
-    /// when there is none; then nobody can be blamed for the want of memory.
+    /// Closes one other connection of this listener whose client does not take the answer that it holds memory for.
+    /// `false` when there is none; then no client can be blamed for the want of memory.
     pub fn make_room(&self) -> bool {
-        self.0.connections.evict_holder()
+        self.0.connections.evict_holder(&self.0)
     }
 }
 
 /// Memory that an answer holds. See [`Connection::hold`].
 pub struct Held {
     state: Arc<State>,
-    bytes: u64,
+    hold: Arc<Hold>,
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.state.let_go(self.bytes);
+        self.state.let_go(&self.hold);
     }
 }
