@@ -58,7 +58,7 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 const HEADER_BYTES: u32 = 16 * 1024;
 /// An HTTP/1 connection's buffer, and with it the largest header.
 const BUFFER_BYTES: usize = 64 * 1024;
-/// How long a connection that waits for a place waits until somebody is looked for again who has to make room.
+/// How long a connection that waits for a place waits before the next one is closed to make room.
 const EVICTION_PAUSE: Duration = Duration::from_millis(50);
 
 /// Bounds of one listener.
@@ -187,7 +187,7 @@ impl Server {
         }
     }
 
-    /// A place for one more connection. At the cap it is taken from whoever makes no use of it; `None` never comes: the
+    /// A place for one more connection. At the cap it is taken from a client that makes no use of it; `None` never comes: the
     /// semaphore is not closed.
     async fn place(&self) -> Option<OwnedSemaphorePermit> {
         loop {

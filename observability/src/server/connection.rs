@@ -5,7 +5,10 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed,
+    Ordering::Release,
+};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -135,7 +138,7 @@ pub(super) struct State {
     asked: AtomicBool,
     /// Requests that are not answered to the last byte.
     requests: AtomicU32,
-    /// When the number of requests was last 0, or the connection began.
+    /// When the number of requests was last 0 and the socket took all, or the connection began.
     idle_since: AtomicU64,
     /// Since when the socket has taken nothing although something is to be sent; 0 when it takes all.
     blocked_since: AtomicU64,
@@ -181,7 +184,11 @@ impl State {
     pub(super) fn took(&self, bytes: usize) {
         self.sent
             .store(self.sent.load(Relaxed) + bytes as u64, Relaxed);
-        self.blocked_since.store(0, Relaxed);
+        if self.is_blocked() {
+            // The last bytes of its last answer may be those that it was full of.
+            self.idle_since.store(self.connections.now(), Relaxed);
+            self.blocked_since.store(0, Release);
+        }
     }
 
     /// The socket takes nothing now.
@@ -192,7 +199,7 @@ impl State {
     }
 
     pub(super) fn is_blocked(&self) -> bool {
-        self.blocked_since.load(Relaxed) != 0
+        self.blocked_since.load(Acquire) != 0
     }
 
     pub(super) fn sent(&self) -> u64 {
@@ -252,7 +259,7 @@ impl State {
 
     /// Since when it has no request, if it has none.
     pub(super) fn idle_since(&self, now: Moment) -> Option<Moment> {
-        let idle = self.requests.load(Relaxed) == 0 && !self.is_blocked();
+        let idle = self.requests.load(Acquire) == 0 && !self.is_blocked();
         idle.then(|| self.idle_since.load(Relaxed).min(now))
     }
 
@@ -374,7 +381,7 @@ impl Drop for Turn {
         self.state
             .idle_since
             .store(self.state.connections.now(), Relaxed);
-        self.state.requests.fetch_sub(1, Relaxed);
+        self.state.requests.fetch_sub(1, Release);
     }
 }
 

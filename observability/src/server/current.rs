@@ -1,4 +1,4 @@
-//! Which connection a task serves: for the accept loop itself, and for those who hold memory for an answer.
+//! Which connection a task serves: for the accept loop itself, and for code that holds memory for an answer.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ pub(super) struct Current {
     pub(super) stream: Option<Arc<Stream>>,
 }
 
-/// The connection of a request, for those who hold memory for its answer.
+/// The connection of a request, for code that holds memory for its answer.
 #[derive(Clone)]
 pub struct Connection(Arc<State>);
 

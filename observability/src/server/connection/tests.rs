@@ -82,6 +82,20 @@ fn what_a_busy_connection_held_before_does_not_count_against_it() {
 }
 
 #[test]
+fn a_connection_is_idle_only_since_its_socket_took_the_last_bytes() {
+    let connections = connections();
+    let state = Arc::clone(&connections.enter().state);
+    at(&connections, 1);
+    let turn = state.begin();
+    state.blocked();
+    drop(turn);
+    at(&connections, 9);
+    assert_eq!(state.idle_since(connections.now()), None);
+    state.took(1);
+    assert_eq!(state.idle_since(connections.now()), Some(9 * SECOND));
+}
+
+#[test]
 fn a_connection_that_goes_on_for_a_late_request_can_be_closed_for_what_it_does_then() {
     let connections = connections();
     let state = Arc::clone(&connections.enter().state);
