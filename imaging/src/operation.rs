@@ -153,6 +153,12 @@ impl Operation {
         Ok(info.decoded_bytes + RESULT_BYTES * canvas.saturating_sub(usual) + encoder)
     }
 
+    /// The size of the result for a picture that is displayed in the size `displayed`. The errors are those that
+    /// [`crate::render()`] would find before it decodes.
+    pub fn result_size(&self, displayed: Size, limits: &Limits) -> Result<Size, Error> {
+        self.plan(displayed, limits).map(|plan| plan.canvas)
+    }
+
     /// What a decoder may leave out.
     pub(crate) fn detail(&self) -> Detail {
         Detail {

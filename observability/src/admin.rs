@@ -11,7 +11,7 @@ use axum::extract::{FromRequest as _, Request};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
 use serde_json::{Value, json};
-use tracing::info;
+use tracing::debug;
 
 use crate::guard::{self, Hosts, Refusal};
 use crate::logs;
@@ -76,7 +76,8 @@ where
 }
 
 fn refused(refusal: Refusal) -> Response {
-    info!(
+    // Anybody can cause as many as they like: the counter tells of them.
+    debug!(
         listener = "admin",
         reason = refusal.name(),
         "request refused"

@@ -209,7 +209,7 @@ fn target(request: &Request) -> Result<Option<Authority<'_>>, Refusal> {
     match (authority, host) {
         // A proxy could have chosen by the one, and we by the other.
         (Some(authority), Some(host))
-            if version == Version::HTTP_2 && !authority.is_same(host, None) =>
+            if version == Version::HTTP_2 && !authority.is_same(host, scheme_port(request)) =>
         {
             Err(Refusal::BadHost)
         }
@@ -217,6 +217,19 @@ fn target(request: &Request) -> Result<Option<Authority<'_>>, Refusal> {
         // The target of an HTTP/1.1 request names its host itself: then that counts, but `Host` has to be there.
         (Some(_), None) if version == Version::HTTP_11 => Err(Refusal::BadHost),
         (authority, host) => Ok(authority.or(host)),
+    }
+}
+
+/// The port of an authority that names none, if the request's target says its scheme.
+fn scheme_port(request: &Request) -> Option<u16> {
+    default_port(request.uri().scheme_str()?)
+}
+
+fn default_port(scheme: &str) -> Option<u16> {
+    match scheme {
+        "http" => Some(80),
+        "https" => Some(443),
+        _ => None,
     }
 }
 
@@ -242,10 +255,8 @@ fn is_own_origin(origin: &HeaderValue, own: Option<Authority<'_>>) -> bool {
     else {
         return false;
     };
-    let default = match scheme {
-        "http" => 80,
-        "https" => 443,
-        _ => return false,
+    let Some(default) = default_port(scheme) else {
+        return false;
     };
     own.zip(Authority::parse(authority))
         .is_some_and(|(own, origin)| own.is_same(origin, Some(default)))

@@ -58,10 +58,8 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 const HEADER_BYTES: u32 = 16 * 1024;
 /// An HTTP/1 connection's buffer, and with it the largest header.
 const BUFFER_BYTES: usize = 64 * 1024;
-/// How long a connection that waits for a place waits until somebody is looked for again who has to make room.
+/// How long a connection that waits for a place waits before the next one is closed to make room.
 const EVICTION_PAUSE: Duration = Duration::from_millis(50);
-/// Time that an idle connection's client gets to take the news that it is closed.
-const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Bounds of one listener.
 #[derive(Debug, Clone)]
@@ -189,7 +187,7 @@ impl Server {
         }
     }
 
-    /// A place for one more connection. At the cap it is taken from whoever makes no use of it; `None` never comes: the
+    /// A place for one more connection. At the cap it is taken from a client that makes no use of it; `None` never comes: the
     /// semaphore is not closed.
     async fn place(&self) -> Option<OwnedSemaphorePermit> {
         loop {
@@ -284,11 +282,15 @@ impl Served {
                 () = abort.cancelled() => return,
                 () = state.told.notified() => {
                     debug!(reason = ?state.closing(), "connection closed");
-                    if state.closing() == Some(Reason::Idle) {
-                        connection.as_mut().graceful_shutdown();
-                        let _ = tokio::time::timeout(GOODBYE, connection).await;
+                    let Some(goodbye) = state.closing().and_then(Reason::goodbye) else {
+                        return;
+                    };
+                    stopping = true;
+                    connection.as_mut().graceful_shutdown();
+                    let ended = tokio::time::timeout(goodbye, connection.as_mut()).await;
+                    if ended.is_ok() || !state.goes_on() {
+                        return;
                     }
-                    return;
                 }
                 () = stop.cancelled(), if !stopping => {
                     stopping = true;

@@ -1,7 +1,8 @@
 //! The object store: originals and variants under typed keys, in a folder or in S3.
 //!
 //! Every call passes the same decorators, put together in one place ([`Store::call`]), and has its CLIENT span. Reads and
-//! writes have a set of them each, so that a store that takes no writes goes on being read. What a call costs and why it failed is visible in the metrics; what the objects mean is the catalog's business.
+//! writes have a set of them each, so that a store that takes no writes goes on being read. What a call costs and why it
+//! failed is visible in the metrics; what the objects mean is the catalog's business.
 
 mod answer;
 mod backend;
@@ -284,7 +285,9 @@ impl Store {
                 |error, pause| error.is_transient() && due.allows(pause) && !breaker.would_refuse(),
             )
             .await;
-        if direction == Direction::Write {
+        // A full store still deletes: that says nothing about room.
+        let deleted = matches!(operation, Operation::Delete) && end.is_ok();
+        if direction == Direction::Write && !deleted {
             self.0.last_refusal.note(&end);
         }
         end

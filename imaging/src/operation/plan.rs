@@ -97,6 +97,22 @@ mod tests {
     use super::*;
     use crate::OutputFormat;
 
+    #[test]
+    fn the_size_of_a_result_is_known_before_it_is_made() {
+        let source = Size {
+            width: 100,
+            height: 50,
+        };
+        let limits = Limits::default();
+        let inside = Operation::inside(16_384, OutputFormat::Webp);
+        assert_eq!(inside.result_size(source, &limits).unwrap(), source);
+        let too_large = Operation {
+            fit: Fit::Fill,
+            ..Operation::inside(10_000, OutputFormat::Webp)
+        };
+        assert!(too_large.result_size(source, &limits).is_err());
+    }
+
     fn plan(fit: Fit, source: (u32, u32), target: (u32, u32)) -> Result<Plan, Error> {
         let size = |(width, height)| Size { width, height };
         let operation = Operation {

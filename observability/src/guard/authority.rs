@@ -35,7 +35,10 @@ impl Host<'_> {
         match self {
             Self::Name(name) => name.eq_ignore_ascii_case("localhost"),
             Self::V4(address) => address.is_loopback(),
-            Self::V6(address) => address.is_loopback(),
+            Self::V6(address) => match address.to_ipv4_mapped() {
+                Some(address) => address.is_loopback(),
+                None => address.is_loopback(),
+            },
         }
     }
 }
@@ -68,10 +71,9 @@ impl<'a> Authority<'a> {
             return Some(Host::V4(address));
         }
         let valid = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(&byte);
-        if name.is_empty() || !name.bytes().all(valid) {
-            return None;
-        }
-        Some(Host::Name(name.strip_suffix('.').unwrap_or(name)))
+        let host = name.strip_suffix('.').unwrap_or(name);
+        let is_valid = !host.is_empty() && host.bytes().all(valid);
+        is_valid.then_some(Host::Name(host))
     }
 
     /// Whether both name the same host and port, where a missing port is `default`.
@@ -89,6 +91,8 @@ mod tests {
     fn what_is_no_host_and_port_is_refused() {
         for text in [
             "",
+            ".",
+            ".:80",
             ":80",
             ".:80x",
             "a b",
@@ -126,6 +130,7 @@ mod tests {
             "127.255.0.7",
             "[::1]:80",
             "[0:0:0:0:0:0:0:1]",
+            "[::ffff:127.0.0.1]",
         ] {
             let host = Authority::parse(text).unwrap().host;
             assert!(host.is_loopback(), "{text}");
@@ -141,7 +146,7 @@ mod tests {
             "127.0.0.1.",
             "0.0.0.0",
             "[::]",
-            "[::ffff:127.0.0.1]",
+            "[::ffff:192.168.0.1]",
             "192.168.0.1",
             "%6cocalhost",
         ] {

@@ -1,6 +1,12 @@
 //! Why the server ends connections and answers by itself, and how often it did.
 
+use std::time::Duration;
+
 use crate::metrics::{Counter, Desc, Registry};
+
+const GOODBYE: Duration = Duration::from_secs(1);
+/// Shorter than the pause after which the next connection is closed to make room.
+const SHORT_GOODBYE: Duration = Duration::from_millis(25);
 
 const CLOSED: Desc = Desc::counter(
     "chitram_connections_closed_total",
@@ -23,6 +29,8 @@ pub(super) enum Reason {
     Slow,
     /// Another connection, or another answer, needed its room.
     Evicted,
+    /// Another connection needed the place, of which this one made no use.
+    EvictedIdle,
     /// No further request in time.
     Idle,
     /// No request in time.
@@ -30,10 +38,11 @@ pub(super) enum Reason {
 }
 
 impl Reason {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Stalled,
         Self::Slow,
         Self::Evicted,
+        Self::EvictedIdle,
         Self::Idle,
         Self::NoRequest,
     ];
@@ -42,9 +51,18 @@ impl Reason {
         match self {
             Self::Stalled => "stalled",
             Self::Slow => "slow",
-            Self::Evicted => "evicted",
+            Self::Evicted | Self::EvictedIdle => "evicted",
             Self::Idle => "idle",
             Self::NoRequest => "no_request",
+        }
+    }
+
+    /// How long the client gets to take the news, where a connection had no request when it was closed.
+    pub(super) fn goodbye(self) -> Option<Duration> {
+        match self {
+            Self::Idle | Self::NoRequest => Some(GOODBYE),
+            Self::EvictedIdle => Some(SHORT_GOODBYE),
+            Self::Stalled | Self::Slow | Self::Evicted => None,
         }
     }
 
@@ -56,7 +74,7 @@ impl Reason {
 /// Handles on every reason's counter.
 pub(super) struct ClosedMetrics {
     /// In the order of [`Reason::ALL`].
-    connections: [Counter; 5],
+    connections: [Counter; 6],
     stalled_streams: Counter,
     slow_streams: Counter,
 }

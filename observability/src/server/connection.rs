@@ -3,8 +3,12 @@
 //! A request pays for this with a few plain stores; no clock is read and nothing is locked on its way. The watcher
 //! ([`super::watch`]) looks at all connections some times a second and moves the clock.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed,
+    Ordering::Release,
+};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,8 +20,10 @@ use super::closed::{ClosedMetrics, Reason};
 /// A connection is closed to make room only when its client took nothing, or asked nothing, for longer than this: a
 /// client of 20 kB/s takes what was buffered for it within it.
 const GRACE: Duration = Duration::from_secs(2);
-/// A client that has not taken its answer after this long has to make room in memory for others.
+/// A client that reads may lose an answer to make room in memory for others, but not before this, and only at a pace
+/// that needs more than [`LONGEST_HELD`] for it.
 const HELD_GRACE: Duration = Duration::from_secs(10);
+const LONGEST_HELD: Duration = Duration::from_secs(100);
 
 /// Milliseconds of the listener's clock; 0 is never.
 pub(super) type Moment = u64;
@@ -68,38 +74,41 @@ impl Connections {
     /// been idle the longest.
     pub(super) fn evict(&self) -> bool {
         let now = self.now();
-        self.close_longest(|state| {
+        self.close_first(|state| {
             let stalled = state.stalled_since(now).map(|since| (1, since));
-            stalled
-                .or_else(|| state.idle_since(now).map(|since| (0, since)))
-                .filter(|(_, since)| elapsed(now, *since) >= GRACE)
+            let (rank, since) =
+                stalled.or_else(|| state.idle_since(now).map(|since| (0, since)))?;
+            let reason = [Reason::EvictedIdle, Reason::Evicted][rank];
+            (elapsed(now, since) >= GRACE).then_some(((rank, Reverse(since)), reason))
         })
     }
 
-    /// Closes a connection for the memory that its answers hold: the one that has been stalled the longest, else the one
-    /// that has held it the longest.
-    pub(super) fn evict_holder(&self) -> bool {
+    /// Closes a connection for the memory that its answers hold, but not `own`: a stalled one, else one that needs far too
+    /// long for its answers, of each kind the one that holds the most.
+    pub(super) fn evict_holder(&self, own: &State) -> bool {
         let now = self.now();
-        self.close_longest(|state| {
-            if state.held.load(Relaxed) == 0 {
+        self.close_first(|state| {
+            if std::ptr::eq(state, own) {
                 return None;
             }
+            let (held, crawls) = state.held(now)?;
             let stalled = state
                 .stalled_since(now)
-                .filter(|since| elapsed(now, *since) >= GRACE);
-            let held = state.held_since.load(Relaxed);
-            let held = (elapsed(now, held) >= HELD_GRACE).then_some((0, held));
-            stalled.map(|since| (1, since)).or(held)
+                .is_some_and(|since| elapsed(now, since) >= GRACE);
+            (stalled || crawls).then_some(((stalled, held), Reason::Evicted))
         })
     }
 
-    /// Closes the connection of the highest rank, and of those the one with the earliest moment.
-    fn close_longest(&self, rank: impl Fn(&State) -> Option<(u8, Moment)>) -> bool {
+    /// Closes the connection of the highest rank.
+    fn close_first<R: Ord>(&self, rank: impl Fn(&State) -> Option<(R, Reason)>) -> bool {
         let open = lock(&self.open);
-        let ranked = open.values().filter(|state| state.closing().is_none());
-        let ranked = ranked.filter_map(|state| Some((rank(state)?, state)));
-        let victim = ranked.max_by_key(|((rank, since), _)| (*rank, std::cmp::Reverse(*since)));
-        victim.is_some_and(|(_, state)| state.close(Reason::Evicted))
+        let ranked = open.values().filter(|state| !state.is_closing());
+        let ranked = ranked.filter_map(|state| {
+            let (rank, reason) = rank(state)?;
+            Some((rank, reason, state))
+        });
+        let victim = ranked.max_by(|(one, ..), (other, ..)| one.cmp(other));
+        victim.is_some_and(|(_, reason, state)| state.close(reason))
     }
 }
 
@@ -115,7 +124,11 @@ pub(super) struct Entered {
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        lock(&self.state.connections.open).remove(&self.id);
+        let connections = &self.state.connections;
+        lock(&connections.open).remove(&self.id);
+        if let Some(reason) = self.state.closing() {
+            connections.closed.count(reason);
+        }
     }
 }
 
@@ -125,17 +138,18 @@ pub(super) struct State {
     asked: AtomicBool,
     /// Requests that are not answered to the last byte.
     requests: AtomicU32,
-    /// When the number of requests was last 0, or the connection began.
+    /// When the number of requests was last 0 and the socket took all, or the connection began.
     idle_since: AtomicU64,
     /// Since when the socket has taken nothing although something is to be sent; 0 when it takes all.
     blocked_since: AtomicU64,
     /// Bytes that the socket has taken.
     sent: AtomicU64,
-    /// Bytes of memory that answers hold until the client has taken them.
-    held: AtomicU64,
-    held_since: AtomicU64,
+    /// What answers hold in memory until the client has taken them, the oldest first.
+    holds: Mutex<Vec<Arc<Hold>>>,
     streams: Mutex<Vec<Arc<Stream>>>,
     closing: AtomicU8,
+    /// A request came while the connection was being closed for the want of one: it goes on until that is answered.
+    goes_on: AtomicBool,
     pub(super) told: Notify,
     /// The watcher's notes on the socket.
     pub(super) period: Mutex<Option<Period>>,
@@ -157,10 +171,10 @@ impl State {
             idle_since: AtomicU64::new(now),
             blocked_since: AtomicU64::new(0),
             sent: AtomicU64::new(0),
-            held: AtomicU64::new(0),
-            held_since: AtomicU64::new(0),
+            holds: Mutex::default(),
             streams: Mutex::default(),
             closing: AtomicU8::new(0),
+            goes_on: AtomicBool::new(false),
             told: Notify::new(),
             period: Mutex::default(),
         }
@@ -170,7 +184,11 @@ impl State {
     pub(super) fn took(&self, bytes: usize) {
         self.sent
             .store(self.sent.load(Relaxed) + bytes as u64, Relaxed);
-        self.blocked_since.store(0, Relaxed);
+        if self.is_blocked() {
+            // The last bytes of its last answer may be those that it was full of.
+            self.idle_since.store(self.connections.now(), Relaxed);
+            self.blocked_since.store(0, Release);
+        }
     }
 
     /// The socket takes nothing now.
@@ -181,7 +199,7 @@ impl State {
     }
 
     pub(super) fn is_blocked(&self) -> bool {
-        self.blocked_since.load(Relaxed) != 0
+        self.blocked_since.load(Acquire) != 0
     }
 
     pub(super) fn sent(&self) -> u64 {
@@ -204,15 +222,31 @@ impl State {
     }
 
     /// An answer holds `bytes` of memory from now on.
-    pub(super) fn hold(&self, bytes: u64) {
-        if self.held.fetch_add(bytes, Relaxed) == 0 {
-            self.held_since.store(self.connections.now(), Relaxed);
-        }
+    pub(super) fn hold(&self, bytes: u64) -> Arc<Hold> {
+        let hold = Arc::new(Hold {
+            since: self.connections.now(),
+            sent: self.sent(),
+            bytes,
+        });
+        lock(&self.holds).push(Arc::clone(&hold));
+        hold
     }
 
     /// It holds them no longer.
-    pub(super) fn let_go(&self, bytes: u64) {
-        self.held.fetch_sub(bytes, Relaxed);
+    pub(super) fn let_go(&self, hold: &Arc<Hold>) {
+        lock(&self.holds).retain(|other| !Arc::ptr_eq(other, hold));
+    }
+
+    /// Bytes of memory that answers hold, if any, and whether the client, although it reads, needs far too long for them.
+    fn held(&self, now: Moment) -> Option<(u64, bool)> {
+        let holds = lock(&self.holds);
+        let oldest = holds.first()?;
+        let held = holds.iter().map(|hold| hold.bytes).sum();
+        let passed = elapsed(now, oldest.since);
+        let taken = self.sent() - oldest.sent;
+        let pace = taken as f64 / passed.as_secs_f64();
+        let crawls = passed >= HELD_GRACE && pace * LONGEST_HELD.as_secs_f64() < held as f64;
+        Some((held, crawls))
     }
 
     pub(super) fn add_stream(&self, stream: Arc<Stream>) {
@@ -225,7 +259,7 @@ impl State {
 
     /// Since when it has no request, if it has none.
     pub(super) fn idle_since(&self, now: Moment) -> Option<Moment> {
-        let idle = self.requests.load(Relaxed) == 0 && !self.is_blocked();
+        let idle = self.requests.load(Acquire) == 0 && !self.is_blocked();
         idle.then(|| self.idle_since.load(Relaxed).min(now))
     }
 
@@ -245,12 +279,15 @@ impl State {
 
     /// Tells the connection's task to end it; `false` when it was told before.
     pub(super) fn close(&self, reason: Reason) -> bool {
-        let told = self
-            .closing
-            .compare_exchange(0, reason as u8, Relaxed, Relaxed)
-            .is_ok();
+        let code = reason as u8;
+        let told = if self.goes_on.swap(false, Relaxed) {
+            self.closing.store(code, Relaxed);
+            true
+        } else {
+            let first = self.closing.compare_exchange(0, code, Relaxed, Relaxed);
+            first.is_ok()
+        };
         if told {
-            self.connections.closed.count(reason);
             self.told.notify_one();
         }
         told
@@ -261,10 +298,30 @@ impl State {
         Reason::from_code(self.closing.load(Relaxed))
     }
 
+    /// Whether its task is ending it. One that goes on for a late request has to keep to every rule until then.
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing().is_some() && !self.goes_on.load(Relaxed)
+    }
+
+    /// Goes on after all when it has requests; returns whether it does.
+    pub(super) fn goes_on(&self) -> bool {
+        let has_requests = self.requests.load(Relaxed) > 0;
+        self.goes_on.store(has_requests, Relaxed);
+        has_requests
+    }
+
     /// Whether its client waits for bytes of an answer.
     pub(super) fn owes(&self) -> bool {
         self.is_blocked() || self.requests.load(Relaxed) > 0
     }
+}
+
+/// Memory that one answer holds.
+pub(super) struct Hold {
+    since: Moment,
+    /// Bytes that the socket had taken then.
+    sent: u64,
+    bytes: u64,
 }
 
 /// One HTTP/2 request, whose client can stop its answer while the connection goes on.
@@ -324,7 +381,7 @@ impl Drop for Turn {
         self.state
             .idle_since
             .store(self.state.connections.now(), Relaxed);
-        self.state.requests.fetch_sub(1, Relaxed);
+        self.state.requests.fetch_sub(1, Release);
     }
 }
 
@@ -332,3 +389,6 @@ impl Drop for Turn {
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

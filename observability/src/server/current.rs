@@ -1,8 +1,8 @@
-//! Which connection a task serves: for the accept loop itself, and for those who hold memory for an answer.
+//! Which connection a task serves: for the accept loop itself, and for code that holds memory for an answer.
 
 use std::sync::Arc;
 
-use super::connection::{State, Stream};
+use super::connection::{Hold, State, Stream};
 
 tokio::task_local! {
     /// What the current task serves.
@@ -16,7 +16,7 @@ pub(super) struct Current {
     pub(super) stream: Option<Arc<Stream>>,
 }
 
-/// The connection of a request, for those who hold memory for its answer.
+/// The connection of a request, for code that holds memory for its answer.
 #[derive(Clone)]
 pub struct Connection(Arc<State>);
 
@@ -31,28 +31,27 @@ impl Connection {
     /// Says that an answer of this connection holds `bytes` of memory until the guard is dropped.
     #[must_use = "nothing is held once the guard is dropped"]
     pub fn hold(&self, bytes: u64) -> Held {
-        self.0.hold(bytes);
         Held {
             state: Arc::clone(&self.0),
-            bytes,
+            hold: self.0.hold(bytes),
         }
     }
 
-    /// Closes one connection of this listener whose client does not take the answer that it holds memory for. `false`
-    /// when there is none; then nobody can be blamed for the want of memory.
+    /// Closes one other connection of this listener whose client does not take the answer that it holds memory for.
+    /// `false` when there is none; then no client can be blamed for the want of memory.
     pub fn make_room(&self) -> bool {
-        self.0.connections.evict_holder()
+        self.0.connections.evict_holder(&self.0)
     }
 }
 
 /// Memory that an answer holds. See [`Connection::hold`].
 pub struct Held {
     state: Arc<State>,
-    bytes: u64,
+    hold: Arc<Hold>,
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.state.let_go(self.bytes);
+        self.state.let_go(&self.hold);
     }
 }

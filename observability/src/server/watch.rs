@@ -28,7 +28,7 @@ pub(super) async fn watch(connections: Arc<Connections>, limits: Limits) {
 }
 
 fn look(state: &State, now: Moment, limits: &Limits) {
-    if state.closing().is_some() {
+    if state.is_closing() {
         return;
     }
     let pending = state.is_blocked().then(|| state.sent());
@@ -54,7 +54,8 @@ fn look(state: &State, now: Moment, limits: &Limits) {
 }
 
 fn look_at_stream(state: &State, stream: &Stream, now: Moment, limits: &Limits) {
-    let waits = stream.handed_at.load(Relaxed) != 0;
+    // While the socket is full no window is what the stream waits for: the connection is judged then.
+    let waits = stream.handed_at.load(Relaxed) != 0 && !state.is_blocked();
     let pending = waits.then(|| stream.handed.load(Relaxed));
     let Some(reason) = judge(&mut lock(&stream.period), pending, now, limits) else {
         return;

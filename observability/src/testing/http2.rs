@@ -40,7 +40,11 @@ pub enum Frame {
 impl Http2 {
     /// Connects; the server may send `window` bytes of each answer before it is granted more.
     pub async fn connect(address: SocketAddr, window: u32) -> io::Result<Self> {
-        let mut stream = TcpStream::connect(address).await?;
+        Self::over(TcpStream::connect(address).await?, window).await
+    }
+
+    /// Like [`Self::connect`], over a socket with options of its own.
+    pub async fn over(mut stream: TcpStream, window: u32) -> io::Result<Self> {
         stream.write_all(PREFACE).await?;
         let mut connection = Self { stream, next: 1 };
         let initial_window = [&[0, 4][..], &window.to_be_bytes()].concat();

@@ -1,8 +1,11 @@
 //! Clients that don't take what they are sent.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
+use axum::http::header::CONTENT_LENGTH;
 use axum::routing::get;
 use bytes::Bytes;
 use observability::Registry;
@@ -11,10 +14,12 @@ use observability::testing::http2::{Frame, Http2};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::support::{DEADLINE, Server, eventually, registry, scrape};
+use crate::support::{DEADLINE, Server, eventually, get as get_spec, registry, scrape};
 
 const SHORT: Duration = Duration::from_millis(400);
 const LARGE: usize = 8 * 1024 * 1024;
+/// Time that the client of an idle connection gets to take the news.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 fn app() -> Router {
     let large = Bytes::from(vec![7_u8; LARGE]);
@@ -31,9 +36,19 @@ fn app() -> Router {
             .make_room()
             .to_string()
     };
+    let late = || async {
+        tokio::time::sleep(GOODBYE * 2).await;
+        "late"
+    };
+    let stream = || async {
+        let pieces = futures::stream::iter(["pie", "ces"].map(Ok::<_, Infallible>));
+        ([(CONTENT_LENGTH, "6")], Body::from_stream(pieces))
+    };
     Router::new()
         .route("/large", get(move || async move { large }))
         .route("/small", get(|| async { "small" }))
+        .route("/late", get(late))
+        .route("/stream", get(stream))
         .route("/held", get(held))
         .route("/room", get(room))
 }
@@ -122,9 +137,9 @@ async fn a_client_that_takes_less_than_the_least_rate_is_cut_off() {
     while let Ok(1..) = client.read(&mut chunk).await {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
+    all_places_are_free(&registry).await;
     let cut = closed(&registry, "slow") + closed(&registry, "stalled");
     assert_eq!(cut, 1);
-    all_places_are_free(&registry).await;
 }
 
 #[tokio::test]
@@ -182,15 +197,87 @@ async fn an_http2_stream_whose_window_stays_closed_is_reset_and_its_connection_g
 
 #[tokio::test]
 async fn the_last_piece_of_an_http2_answer_does_not_lie_in_its_connection_for_ever() {
+    for path in ["/small", "/stream"] {
+        let registry = registry();
+        let routes = [get_spec("/small", &[200]), get_spec("/stream", &[200])];
+        let app = app().layer(observability::http::layer(&registry, &routes));
+        let server = Server::with_limits(app, &registry, limits()).await;
+        // The window ends within the last piece.
+        let mut client = Http2::connect(server.address, 4).await.unwrap();
+        client.request(&fields(path)).await.unwrap();
+        let reading = async { while client.frame().await.is_ok() {} };
+        let ended = tokio::time::timeout(DEADLINE, reading).await;
+        assert!(ended.is_ok(), "{path}: the answer lies there");
+        all_places_are_free(&registry).await;
+        let cut = closed(&registry, "stalled") + reset(&registry);
+        assert_eq!(cut, 1, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn many_http2_streams_share_a_slow_socket_and_none_is_reset() {
+    const STREAMS: u32 = 64;
     let registry = registry();
-    let server = Server::with_limits(app(), &registry, limits()).await;
-    let mut client = Http2::connect(server.address, 0).await.unwrap();
-    let stream = client.request(&fields("/small")).await.unwrap();
-    client.grant(stream, 1).await.unwrap();
+    let limits = Limits {
+        send_timeout: Duration::from_secs(3),
+        ..Limits::new("api")
+    };
+    let server = Server::with_limits(app(), &registry, limits).await;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(64 * 1024).unwrap();
+    let socket = socket.connect(server.address).await.unwrap();
+    let mut client = Http2::over(socket, 1 << 24).await.unwrap();
+    client.grant(0, 1 << 30).await.unwrap();
+    for _ in 0..STREAMS {
+        client.request(&fields("/large")).await.unwrap();
+    }
+    // Up to 160 kB/s in all, of which a stream gets far less than the piece that it is handed in a period.
+    let slow = tokio::time::Instant::now() + Duration::from_secs(8);
+    while tokio::time::Instant::now() < slow {
+        match client.frame().await.expect("the connection goes on") {
+            Frame::Head(..) => {}
+            Frame::Data(..) => tokio::time::sleep(Duration::from_millis(100)).await,
+            frame => panic!("{frame:?}"),
+        }
+    }
+    assert_eq!(reset(&registry), 0);
+}
+
+#[tokio::test]
+async fn a_request_that_crosses_the_news_of_the_end_is_answered() {
+    let registry = registry();
+    let limits = Limits {
+        idle: SHORT,
+        ..Limits::new("api")
+    };
+    let server = Server::with_limits(app(), &registry, limits).await;
+    let mut client = Http2::connect(server.address, 1000).await.unwrap();
+    client.request(&fields("/small")).await.unwrap();
+    while client.frame().await.unwrap() != Frame::GoAway {}
+    let late = client.request(&fields("/late")).await.unwrap();
+    while client.frame().await.expect("an answer") != Frame::Data(late, b"late".to_vec()) {}
     while client.frame().await.is_ok() {}
-    let cut = closed(&registry, "stalled") + reset(&registry);
-    assert_eq!(cut, 1);
     all_places_are_free(&registry).await;
+    assert_eq!(closed(&registry, "idle"), 1);
+}
+
+#[tokio::test]
+async fn an_idle_http2_connection_that_makes_room_is_told() {
+    let registry = registry();
+    let limits = Limits {
+        connections: 1,
+        ..Limits::new("api")
+    };
+    let server = Server::with_limits(app(), &registry, limits).await;
+    let mut client = Http2::connect(server.address, 1000).await.unwrap();
+    client.request(&fields("/small")).await.unwrap();
+    assert_eq!(server.get("/small").await.status(), 200);
+    let mut told = false;
+    while let Ok(frame) = client.frame().await {
+        told |= frame == Frame::GoAway;
+    }
+    assert!(told, "closed without a word");
+    assert_eq!(closed(&registry, "evicted"), 1);
 }
 
 #[tokio::test]
@@ -208,8 +295,8 @@ async fn an_http2_connection_without_a_request_ends_although_it_answers_pings() 
         told |= frame == Frame::GoAway;
     }
     assert!(told, "closed without a word");
-    assert_eq!(closed(&registry, "idle"), 1);
     all_places_are_free(&registry).await;
+    assert_eq!(closed(&registry, "idle"), 1);
 }
 
 /// At the cap, with the default timeouts: none of them can be what frees a place in the time of these tests.
@@ -255,9 +342,9 @@ async fn memory_is_made_free_by_a_client_that_does_not_take_the_answer_it_is_hel
         assert!(began.elapsed() < DEADLINE, "nobody made room");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    assert_eq!(closed(&registry, "evicted"), 1);
     eventually("the holder is gone and the other is not", || {
         (in_use(&registry) == Some(1.0)).then_some(())
     })
     .await;
+    assert_eq!(closed(&registry, "evicted"), 1);
 }

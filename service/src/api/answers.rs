@@ -2,24 +2,25 @@
 //!
 //! They are as large as clients ask for, and stay for as long as clients take, so together they have a budget. Room for
 //! the largest file that a render can become is taken before it is made, and what the file does not need is given back;
-//! the rest travels with the bytes to the last one. When room is short, clients that don't take theirs lose it first.
+//! the rest travels with the bytes to the last one. A request that needs little room does not queue for one that needs
+//! much. When room is short, clients that don't take their answers lose them, one at a time.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use observability::Registry;
 use observability::metrics::{Counter, Gauge};
 use observability::server::{Connection, Held};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout};
 
 use super::problem::Problem;
 use crate::telemetry;
 
 /// The longest wait for room: longer than a client may take nothing before it can lose its answer.
 const LONGEST_WAIT: Duration = Duration::from_secs(4);
-/// The pause after which somebody is looked for again who has to make room.
+/// The least time between two connections that are closed to make room, and the time before the first.
 const EVICTION_PAUSE: Duration = Duration::from_millis(50);
 /// Semaphores count in `u32`, so bytes are counted in units of this many.
 const UNIT: u64 = 1024;
@@ -28,6 +29,10 @@ const UNIT: u64 = 1024;
 pub struct Answers {
     room: Arc<Semaphore>,
     units: u32,
+    /// Tells waiting requests that some room was given back.
+    freed: Arc<Notify>,
+    /// When a connection was last closed to make room.
+    evicted: Mutex<Option<Instant>>,
     in_use: Gauge,
     shed: Counter,
 }
@@ -35,9 +40,20 @@ pub struct Answers {
 /// Room for one answer until it is dropped.
 pub(super) struct Room {
     permit: OwnedSemaphorePermit,
+    /// After the permit: the order of the fields is the order in which they are dropped.
+    freed: Freed,
     in_use: Gauge,
     /// `None` while the answer is made: its client can't be to blame yet.
     held: Option<Held>,
+}
+
+/// Tells waiting requests when it is dropped.
+struct Freed(Arc<Notify>);
+
+impl Drop for Freed {
+    fn drop(&mut self) {
+        self.0.notify_waiters();
+    }
 }
 
 impl Answers {
@@ -48,6 +64,8 @@ impl Answers {
         Self {
             room: Arc::new(Semaphore::new(units as usize)),
             units,
+            freed: Arc::default(),
+            evicted: Mutex::default(),
             in_use,
             shed,
         }
@@ -59,29 +77,44 @@ impl Answers {
         self.in_use.add(size(&permit));
         Ok(Room {
             permit,
+            freed: Freed(Arc::clone(&self.freed)),
             in_use: self.in_use.clone(),
             held: None,
         })
     }
 
+    /// Waiters are not in a queue: the first one that fits goes ahead. A queue would have them all wait for the largest.
     async fn permit(&self, units: u32) -> Result<OwnedSemaphorePermit, Problem> {
+        let began = Instant::now();
         let waiting = async {
-            let acquiring = Arc::clone(&self.room).acquire_many_owned(units);
-            let mut acquiring = std::pin::pin!(acquiring);
             loop {
-                if let Ok(permit) = timeout(EVICTION_PAUSE, acquiring.as_mut()).await {
+                let freed = self.freed.notified();
+                if let Ok(permit) = Arc::clone(&self.room).try_acquire_many_owned(units) {
                     return permit;
                 }
-                if let Some(connection) = Connection::current() {
-                    connection.make_room();
+                if began.elapsed() >= EVICTION_PAUSE {
+                    self.make_room();
                 }
+                let _ = timeout(EVICTION_PAUSE, freed).await;
             }
         };
-        if let Ok(Ok(permit)) = timeout(LONGEST_WAIT, waiting).await {
+        if let Ok(permit) = timeout(LONGEST_WAIT, waiting).await {
             return Ok(permit);
         }
         self.shed.inc();
         Err(Problem::Overloaded)
+    }
+
+    /// Closes a connection that holds room without need. However many requests wait, one pause lies between two: what
+    /// the first gives back may be enough for them all.
+    fn make_room(&self) {
+        let Some(connection) = Connection::current() else {
+            return;
+        };
+        let mut evicted = self.evicted.lock().unwrap_or_else(PoisonError::into_inner);
+        if evicted.is_none_or(|at| at.elapsed() >= EVICTION_PAUSE) && connection.make_room() {
+            *evicted = Some(Instant::now());
+        }
     }
 }
 
@@ -92,6 +125,8 @@ impl Room {
         let reserved = self.permit.num_permits();
         if let Some(spare) = self.permit.split(reserved.saturating_sub(needed)) {
             self.in_use.sub(size(&spare));
+            drop(spare);
+            self.freed.0.notify_waiters();
         }
         self.held = Connection::current().map(|connection| connection.hold(bytes.len() as u64));
         Bytes::from_owner(Answer { bytes, _room: self })
@@ -154,5 +189,26 @@ mod tests {
             scrape.value("chitram_shed_total", &[("reason", "answers")]),
             Some(1.0)
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_small_answer_does_not_wait_for_a_large_one() {
+        let registry = Registry::new(&service());
+        let answers = Answers::new(10 * UNIT, &registry);
+        let taken = answers.room(4 * UNIT).await.expect("room");
+        let large = async {
+            let began = Instant::now();
+            let room = answers.room(8 * UNIT).await.expect("room in time");
+            assert!(began.elapsed() < LONGEST_WAIT);
+            drop(room);
+        };
+        let small = async {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            let began = Instant::now();
+            drop(answers.room(6 * UNIT).await.expect("room"));
+            assert_eq!(began.elapsed(), Duration::ZERO, "it queued");
+            drop(taken);
+        };
+        tokio::join!(large, small);
     }
 }

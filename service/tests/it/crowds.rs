@@ -122,13 +122,7 @@ async fn reads_go_on_while_1024_clients_read_nothing_and_512_drip_their_uploads(
         }
     }
     println!("slowest read: {slowest:?}");
-    let labels = [("listener", "api"), ("reason", "evicted")];
-    assert!(
-        service
-            .count("chitram_connections_closed_total", &labels)
-            .await
-            > 0
-    );
+    assert!(evicted(&service).await > 0);
     drop(crowd);
     service.stop().await;
 }
@@ -155,6 +149,58 @@ async fn renders_go_on_while_clients_that_read_nothing_hold_large_ones() {
     drop(holders);
     until("all of it is given back", async || in_use().await == 0.0).await;
     service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_client_that_reads_nothing_makes_room_for_all_who_wait() {
+    const HOLDERS: usize = 8;
+    // Room for them, and for none of those who wait.
+    let budget = ("CHITRAM_ANSWER_BYTES", "7150KiB");
+    let (service, image) = with_noise(&[budget], 550, 550).await;
+    let large = format!("{image}/render?w=550&h=550&fit=fill&format=png");
+    let mut holders = Vec::new();
+    for _ in 0..HOLDERS {
+        holders.push(client(&service, &get(&large)).await);
+    }
+    until("the budget is used up", async || {
+        service.metric("chitram_answer_bytes_in_use", &[]).await > 7_200_000.0
+    })
+    .await;
+    let small = format!("{image}/render?w=180&h=180&fit=fill&format=png");
+    let waiting = (0..HOLDERS).map(|_| read(&service, &small));
+    futures::future::join_all(waiting).await;
+    let evicted = evicted(&service).await;
+    assert!((1..=3).contains(&evicted), "{evicted} were closed");
+    drop(holders);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn room_is_taken_for_the_result_that_can_be_and_not_for_the_box_that_is_asked_for() {
+    let (service, image) = with_noise(&[("CHITRAM_ANSWER_BYTES", "4MiB")], 900, 900).await;
+    let large = format!("{image}/render?w=900&h=900&fit=fill&format=png");
+    let holder = client(&service, &get(&large)).await;
+    until("the budget is used by half", async || {
+        service.metric("chitram_answer_bytes_in_use", &[]).await > 2_400_000.0
+    })
+    .await;
+    // Never enlarged, so it needs what a picture of 900 x 900 does.
+    let small = format!("{image}/render?w=16384&format=webp");
+    let answer = send(service.get(&small)).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let refused = format!("{image}/render?w=10000&h=10000&fit=fill");
+    let answer = send(service.get(&refused)).await;
+    assert!(answer.status.is_client_error(), "{}", answer.text());
+    assert_eq!(evicted(&service).await, 0);
+    drop(holder);
+    service.stop().await;
+}
+
+async fn evicted(service: &Service) -> u64 {
+    let labels = [("listener", "api"), ("reason", "evicted")];
+    service
+        .count("chitram_connections_closed_total", &labels)
+        .await
 }
 
 #[tokio::test]

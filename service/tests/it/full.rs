@@ -1,7 +1,6 @@
 //! No room and no right to write, on real disks: uploads are 507, and every read goes on.
 
 use std::path::Path;
-use std::time::Duration;
 
 use reqwest::Method;
 use service::app::Role;
@@ -293,7 +292,7 @@ async fn writes_that_hang_take_no_place_and_no_circuit_from_reads() {
     ];
     let service = store.service(&settings).await;
     let image = upload(&service, 1).await;
-    store.behave(Behaviour::SlowWrites(Duration::from_secs(2)));
+    store.behave(Behaviour::HeldWrites);
     let uploads = (10..18).map(|seed| service.upload(pictures::png(seed, 40, 40, false)));
     let uploads = futures::future::join_all(uploads);
     let reading = async {
@@ -306,6 +305,7 @@ async fn writes_that_hang_take_no_place_and_no_circuit_from_reads() {
             let answer = send(service.get(&format!("{image}/content"))).await;
             assert_eq!(answer.status, 200, "{}", answer.text());
         }
+        store.behave(Behaviour::Healthy);
     };
     tokio::join!(uploads, reading);
     let reads = [("direction", "read"), OPENED];

@@ -106,10 +106,14 @@ async fn requests_of_http1_have_to_name_a_host_of_ours_once() {
 async fn requests_of_http2_have_to_name_a_host_of_ours_once() {
     let service = Service::start(&[]).await;
     for (address, path, _) in listeners(&service) {
-        let cases: [(&[(&str, &str)], u16); 9] = [
+        let cases: [(&[(&str, &str)], u16); 10] = [
             (&[(":authority", "localhost:1")], 200),
             (&[(":authority", "LOCALHOST"), ("host", "localhost")], 200),
             (&[("host", "127.0.0.1:80")], 200),
+            (
+                &[(":authority", "localhost:80"), ("host", "localhost")],
+                200,
+            ),
             (&[(":authority", "evil.example")], 421),
             (&[("host", "evil.example")], 421),
             (

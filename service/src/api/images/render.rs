@@ -1,6 +1,6 @@
 //! `GET /v1/images/{id}/render`: a preset of the picture, stored or made now, or a render of any size, made now.
 //!
-//! Whoever may read a picture may ask for any size of it. That is work for whoever pays for the CPU, and bounded only by
+//! A client that may read a picture may ask for any size of it. That is work for the operator's CPU, and bounded only by
 //! the pool's admission: it may stay open only while the service listens on loopback (see `config`).
 
 mod query;
@@ -12,7 +12,7 @@ use axum::extract::State;
 use axum::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, VARY};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
-use imaging::{Operation, OutputFormat};
+use imaging::{Fit, Operation, OutputFormat, Size};
 use observability::scope::stage_sync;
 
 use self::query::{Query, Shape};
@@ -77,7 +77,7 @@ pub(super) async fn render(
     Ok(response)
 }
 
-/// WebP for who accepts it by name (`*/*` is sent by clients that do not know it); else what keeps transparency.
+/// WebP if `Accept` lists it (`*/*` is sent by clients that do not know it); otherwise PNG for alpha, JPEG if opaque.
 fn negotiate(request: &HeaderMap, image: &Image) -> Format {
     let accepts_webp = request
         .get_all(ACCEPT)
@@ -142,7 +142,15 @@ async fn rendered(
         Shape::Preset(preset) => renders::preset(preset, format)?,
         Shape::Custom(custom) => custom.operation(renders::output_format(format)?),
     };
-    let room = api.answers.room(largest_file(&operation, image)).await?;
+    let displayed = Size {
+        width: image.width,
+        height: image.height,
+    };
+    let size = api.renderer.result_size(&operation, displayed)?;
+    let room = api
+        .answers
+        .room(largest_file(&operation, size, image.alpha))
+        .await?;
     let _original = api.originals.room(image.bytes).await?;
     let began = Instant::now();
     let original = api
@@ -161,25 +169,17 @@ async fn rendered(
     })
 }
 
-/// About the largest file in bytes that this render of the image can become: a PNG takes as much as its pixels when
-/// nothing repeats in them, the lossy formats hardly ever more than a byte for each.
-fn largest_file(operation: &Operation, image: &Image) -> u64 {
+/// About the largest file in bytes that a render of this size can become: a PNG takes as much as its pixels when nothing
+/// repeats in them, the lossy formats hardly ever more than a byte for each.
+fn largest_file(operation: &Operation, size: Size, alpha: bool) -> u64 {
     /// What even the smallest file has around its pixels, a colour profile among it.
     const AROUND: u64 = 16 * 1024;
-    let bytes_per_pixel = match (operation.format, image.alpha) {
-        (OutputFormat::Png, true) => 4.0,
-        (OutputFormat::Png, false) => 3.0,
-        _ => 1.0,
+    let bytes_per_pixel = match operation.format {
+        OutputFormat::Png if alpha || operation.fit == Fit::Contain => 4,
+        OutputFormat::Png => 3,
+        _ => 1,
     };
-    let aspect = f64::from(image.width) / f64::from(image.height);
-    let (width, height) = match (operation.width, operation.height) {
-        (Some(width), Some(height)) => (f64::from(width), f64::from(height)),
-        (Some(width), None) => (f64::from(width), f64::from(width) / aspect),
-        (None, Some(height)) => (f64::from(height) * aspect, f64::from(height)),
-        (None, None) => (0.0, 0.0),
-    };
-    let pixels = width * height * operation.dpr * operation.dpr;
-    (pixels * bytes_per_pixel) as u64 + AROUND
+    size.pixels() * bytes_per_pixel + AROUND
 }
 
 #[cfg(test)]

@@ -31,7 +31,9 @@ pub(super) async fn repair(
 ) -> Result<bool, Problem> {
     let key = Key::Original(image.blob);
     api.store.put(&key, bytes).await?;
-    if !api.catalog.has_copy(&image.blob).await? {
+    let has_copy = api.catalog.has_copy(&image.blob).await;
+    let has_copy = has_copy.inspect_err(|error| orphaned(api, &key, error))?;
+    if !has_copy {
         // The purge may have passed before the object was there. Nothing refers to this copy again.
         remove(api, &key).await;
         return Ok(false);

@@ -14,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
 use service::app::Role;
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 
 use super::service::Service;
 
@@ -35,8 +36,8 @@ pub(crate) enum Behaviour {
     RefusingReads(u16, &'static str),
     /// Answers deletes with 403, and everything else as ever.
     RefusingDeletes,
-    /// Answers writes after this time, and reads at once.
-    SlowWrites(Duration),
+    /// Answers writes once it behaves in another way, and reads at once.
+    HeldWrites,
 }
 
 /// A running store. It ends with the test's runtime.
@@ -44,6 +45,7 @@ pub(crate) enum Behaviour {
 pub(crate) struct FakeStore {
     pub(crate) address: SocketAddr,
     shared: Arc<Mutex<Shared>>,
+    changed: Arc<Notify>,
 }
 
 struct Shared {
@@ -67,6 +69,7 @@ impl FakeStore {
         let store = Self {
             address,
             shared: Arc::new(Mutex::new(shared)),
+            changed: Arc::default(),
         };
         let app = Router::new()
             .fallback(answer)
@@ -94,6 +97,17 @@ impl FakeStore {
 
     pub(crate) fn behave(&self, behaviour: Behaviour) {
         self.shared.lock().expect("no panic").behaviour = behaviour;
+        self.changed.notify_waiters();
+    }
+
+    async fn released(&self) {
+        loop {
+            let changed = self.changed.notified();
+            if self.shared.lock().expect("no panic").behaviour != Behaviour::HeldWrites {
+                return;
+            }
+            changed.await;
+        }
     }
 
     pub(crate) fn keys(&self) -> Vec<String> {
@@ -150,7 +164,7 @@ async fn answer(
         Behaviour::RefusingDeletes if method == Method::DELETE => {
             return refusal(403, "AccessDenied");
         }
-        Behaviour::SlowWrites(time) if writing => tokio::time::sleep(time).await,
+        Behaviour::HeldWrites if writing => store.released().await,
         Behaviour::Slow(time) => tokio::time::sleep(time).await,
         Behaviour::Silent => std::future::pending().await,
         Behaviour::Failing => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),
