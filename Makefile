@@ -45,7 +45,7 @@ bench:
 
 soak:
 	cargo build --locked --workspace --bins
-	CHITRAM_SOAK=$(TURNS) cargo test --locked -p stack --test demo -- --ignored --nocapture soak
+	CHITRAM_SOAK=$(TURNS) cargo test --locked --no-fail-fast -p stack --test demo -- --nocapture shipped::
 
 toxiproxy-orders:
 	cargo run --locked --release -p stack --example toxiproxy_orders

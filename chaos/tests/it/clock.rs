@@ -112,8 +112,8 @@ async fn steps_of_the_wall_clock_change_no_phase_no_verdict_and_no_rollback() {
         stepped(&faketime, c)
     );
     for (platform, ended, lasted) in [cases.0, cases.1, cases.2] {
-        // Thirteen seconds, less what a busy machine is late to see it; the step back would have left three of them.
-        let is_as_long = lasted > Duration::from_secs(8) && lasted < Duration::from_mins(1);
+        // Thirteen seconds and what a busy machine adds; the steps would have made it three, 33 or an hour.
+        let is_as_long = lasted > Duration::from_secs(8) && lasted < Duration::from_secs(30);
         assert!(is_as_long, "{lasted:?}\n{}", ended.stderr);
         assert_verdict(&platform.result(), &ended, "pass", 0);
         platform.assert_clean().await;

@@ -3,7 +3,6 @@
 
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use stack::net;
@@ -26,7 +25,6 @@ enum Whose {
     Foreign,
 }
 
-const ALL: [Whose; 3] = [Whose::Stacks, Whose::Url, Whose::Foreign];
 const EXPERIMENTS: [&str; 3] = ["control.toml", "store-slow.toml", "store-blackhole.toml"];
 
 /// What one run of the shipped experiments left and said.
@@ -273,19 +271,25 @@ async fn chaos(dir: &Path, files: &Path, toxiproxy: Option<&String>) -> (Option<
     )
 }
 
+/// As often as `CHITRAM_SOAK` says (`make soak`), once without it. Each turn prints a line: whose Toxiproxy it is, the turn,
+/// exit code, restarts, whether the server is the one it was, what differs in it, and each experiment's verdict.
 async fn pass_and_leave_everything_as_found(whose: Whose) {
-    let _alone = ALONE.lock().await;
-    let Some(seen) = shipped(whose).await else {
-        return;
-    };
-    seen.assert_as_found();
-    for experiment in list(&seen.result["experiments"]) {
-        let is_given_up = matches!(
-            experiment["verdict"].as_str(),
-            Some("aborted" | "not_recovered" | "inconclusive")
-        );
-        if !(is_given_up && is_starved(experiment)) {
-            assert_judged(experiment);
+    let turns = std::env::var("CHITRAM_SOAK").map_or(1, |turns| turns.parse().unwrap());
+    for turn in 1..=turns {
+        let _alone = ALONE.lock().await;
+        let Some(seen) = shipped(whose).await else {
+            return;
+        };
+        println!("{:<8}  {turn:>4}  {}", format!("{whose:?}"), seen.row());
+        seen.assert_as_found();
+        for experiment in list(&seen.result["experiments"]) {
+            let is_given_up = matches!(
+                experiment["verdict"].as_str(),
+                Some("aborted" | "not_recovered" | "inconclusive")
+            );
+            if !(is_given_up && is_starved(experiment)) {
+                assert_judged(experiment);
+            }
         }
     }
 }
@@ -303,44 +307,4 @@ async fn the_shipped_experiments_leave_a_toxiproxy_given_by_its_url_as_it_was() 
 #[tokio::test]
 async fn the_shipped_experiments_leave_somebody_elses_toxiproxy_as_it_was() {
     pass_and_leave_everything_as_found(Whose::Foreign).await;
-}
-
-/// `make soak`: each of the three as often as `CHITRAM_SOAK` says, and a table of what was seen. Fails at the end if
-/// anything was not as it was found.
-#[tokio::test]
-#[ignore = "takes minutes for each turn: make soak"]
-async fn soak() {
-    let turns: u32 = std::env::var("CHITRAM_SOAK")
-        .ok()
-        .and_then(|turns| turns.parse().ok())
-        .unwrap_or(1);
-    let _alone = ALONE.lock().await;
-    println!(
-        "{:<8}  {:>4}  {:>4}  {:>8}  {:>6}  {:<10}  control | store-slow | store-blackhole",
-        "whose", "turn", "exit", "restarts", "server", "difference"
-    );
-    let mut spoilt = 0;
-    for turn in 1..=turns {
-        for whose in ALL {
-            // A turn that fails on the way is a line too, and the others go on.
-            match tokio::spawn(shipped(whose)).await {
-                Ok(Some(seen)) => {
-                    println!("{:<8}  {turn:>4}  {}", format!("{whose:?}"), seen.row());
-                    spoilt += u32::from(
-                        seen.after != seen.before
-                            || seen.restarts > 0
-                            || !seen.is_same_process
-                            || !matches!(seen.code, Some(0 | 4)),
-                    );
-                }
-                Ok(None) => return,
-                Err(error) => {
-                    println!("{:<8}  {turn:>4}  failed: {error}", format!("{whose:?}"));
-                    spoilt += 1;
-                }
-            }
-            tokio::time::sleep(Duration::from_secs(1)).await;
-        }
-    }
-    assert_eq!(spoilt, 0, "turns that left something or failed");
 }
