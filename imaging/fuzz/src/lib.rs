@@ -71,7 +71,8 @@ pub fn render(data: &[u8], format: InputFormat) -> Corpus {
     );
     if let Ok(encoded) = rendered {
         assert!(probed.is_ok(), "rendered, but {probed:?}");
-        let again = imaging::probe(&encoded.bytes, &LIMITS, &Meter::default()).map(|info| info.stored);
+        let again =
+            imaging::probe(&encoded.bytes, &LIMITS, &Meter::default()).map(|info| info.stored);
         assert_eq!(again, Ok(encoded.size), "{operation:?}");
     }
     Corpus::Keep
@@ -81,7 +82,10 @@ pub fn render(data: &[u8], format: InputFormat) -> Corpus {
 fn assert_in_proportion(meter: &Meter, bytes: usize, pixels: u64) {
     let most = 2 * Meter::most_steps(bytes as u64, pixels);
     let steps = meter.steps();
-    assert!(steps <= most, "{steps} steps for {bytes} bytes, {pixels} pixels");
+    assert!(
+        steps <= most,
+        "{steps} steps for {bytes} bytes, {pixels} pixels"
+    );
 }
 
 /// Every operation has its bytes, and all bytes have an operation.
