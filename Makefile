@@ -44,8 +44,8 @@ bench:
 	cargo bench --locked -p stack --bench fault_proxy
 
 soak:
-	cargo build --locked --workspace --bins
-	CHITRAM_SOAK=$(TURNS) cargo test --locked --no-fail-fast -p stack --test demo -- --nocapture shipped::
+	cargo build --locked --profile demo --bins
+	CHITRAM_SOAK=$(TURNS) cargo test --locked --no-fail-fast --profile demo -p stack --test demo -- --nocapture shipped::
 
 toxiproxy-orders:
 	cargo run --locked --release -p stack --example toxiproxy_orders
