@@ -96,7 +96,7 @@ async fn shipped(whose: Whose) -> Option<Seen> {
         tempfile::tempdir().unwrap(),
         tempfile::tempdir().unwrap(),
     );
-    // Of the real servers only this one: the others are not what is tried here.
+    // Ahead of what PATH has, so that the stack finds this server; others that PATH has are taken as well.
     std::os::unix::fs::symlink(&program, tools.path().join("toxiproxy-server")).unwrap();
     let given = match whose {
         Whose::Stacks => None,
