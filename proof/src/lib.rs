@@ -4,6 +4,7 @@
 //! service, the load generator or the chaos runner: what it needs of a program it reads from files that anybody can write.
 #![forbid(unsafe_code)]
 
+pub mod boards;
 pub mod cli;
 pub mod exit;
 pub mod finding;

@@ -29,7 +29,8 @@ pub enum Failure {
 /// Labels of a series, `__name__` included where there is one.
 pub type Labels = BTreeMap<String, String>;
 
-/// One series with its samples: Unix seconds and value. An instant query gives one sample.
+/// One series with its samples: Unix seconds and value. An instant query gives one sample. A native histogram stands as the
+/// number of its observations.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Series {
     /// Its labels.
@@ -69,6 +70,7 @@ enum Data {
 struct RawInstant {
     metric: Labels,
     value: Option<(f64, String)>,
+    histogram: Option<(f64, RawHistogram)>,
 }
 
 #[derive(Deserialize)]
@@ -76,6 +78,28 @@ struct RawRange {
     metric: Labels,
     #[serde(default)]
     values: Vec<(f64, String)>,
+    #[serde(default)]
+    histograms: Vec<(f64, RawHistogram)>,
+}
+
+/// A native histogram, of which only the number of observations is of use here.
+#[derive(Deserialize)]
+struct RawHistogram {
+    count: String,
+}
+
+/// What a program says of one of its metrics, as Prometheus saw it at the last scrape.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Metadata {
+    /// `counter`, `gauge`, `histogram`, `summary`, `unknown`, ...
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The help text.
+    #[serde(default)]
+    pub help: String,
+    /// The unit, where the exposition says it (OpenMetrics).
+    #[serde(default)]
+    pub unit: String,
 }
 
 impl Prometheus {
@@ -125,6 +149,38 @@ impl Prometheus {
         self.ask("api/v1/series", &form).await
     }
 
+    /// The names of all labels, or of those of a selector's series, between two moments (Unix seconds).
+    pub async fn label_names(
+        &self,
+        selector: Option<&str>,
+        from: f64,
+        to: f64,
+    ) -> Result<Vec<String>, Failure> {
+        self.ask("api/v1/labels", &label_form(selector, from, to))
+            .await
+    }
+
+    /// The values of a label, of all series or of a selector's, between two moments (Unix seconds).
+    pub async fn label_values(
+        &self,
+        label: &str,
+        selector: Option<&str>,
+        from: f64,
+        to: f64,
+    ) -> Result<Vec<String>, Failure> {
+        let mut url = http::join(&self.base, &format!("api/v1/label/{label}/values"));
+        url.query_pairs_mut()
+            .extend_pairs(label_form(selector, from, to));
+        self.read(self.http.get(url.clone()), &url).await
+    }
+
+    /// What programs say of their metrics. Histograms and summaries stand under their name without `_bucket`, `_sum`,
+    /// `_count`. Where programs differ, there is an entry for each.
+    pub async fn metadata(&self) -> Result<BTreeMap<String, Vec<Metadata>>, Failure> {
+        let url = http::join(&self.base, "api/v1/metadata");
+        self.read(self.http.get(url.clone()), &url).await
+    }
+
     /// Asks by POST, so that a query may be longer than a URL.
     async fn ask<T: DeserializeOwned>(
         &self,
@@ -139,7 +195,15 @@ impl Prometheus {
             .post(url.clone())
             .header("content-type", "application/x-www-form-urlencoded")
             .body(body.finish());
-        let (status, body) = http::read(request, &url)
+        self.read(request, &url).await
+    }
+
+    async fn read<T: DeserializeOwned>(
+        &self,
+        request: reqwest::RequestBuilder,
+        url: &Url,
+    ) -> Result<T, Failure> {
+        let (status, body) = http::read(request, url)
             .await
             .map_err(Failure::Unavailable)?;
         let answer: Answer<T> = serde_json::from_slice(&body).map_err(|error| {
@@ -156,21 +220,37 @@ impl Prometheus {
     }
 }
 
+fn label_form(selector: Option<&str>, from: f64, to: f64) -> Vec<(&'static str, String)> {
+    let mut form = vec![
+        ("start", format!("{from:.3}")),
+        ("end", format!("{to:.3}")),
+    ];
+    form.extend(selector.map(|selector| ("match[]", selector.to_owned())));
+    form
+}
+
 fn series(data: Data) -> Vec<Series> {
     let one = |(at, value): (f64, String)| (at, number(&value));
+    let count = |(at, histogram): (f64, RawHistogram)| (at, number(&histogram.count));
     match data {
         Data::Vector(found) => found
             .into_iter()
             .map(|raw| Series {
                 labels: raw.metric,
-                samples: raw.value.into_iter().map(one).collect(),
+                samples: (raw.value.map(one))
+                    .or(raw.histogram.map(count))
+                    .into_iter()
+                    .collect(),
             })
             .collect(),
         Data::Matrix(found) => found
             .into_iter()
             .map(|raw| Series {
                 labels: raw.metric,
-                samples: raw.values.into_iter().map(one).collect(),
+                samples: merged(
+                    raw.values.into_iter().map(one).collect(),
+                    raw.histograms.into_iter().map(count),
+                ),
             })
             .collect(),
         Data::Scalar(value) => vec![Series {
@@ -179,6 +259,13 @@ fn series(data: Data) -> Vec<Series> {
         }],
         Data::String(_) => Vec::new(),
     }
+}
+
+/// A series may turn from plain samples to native histograms; either way its time ascends.
+fn merged(mut plain: Vec<(f64, f64)>, native: impl Iterator<Item = (f64, f64)>) -> Vec<(f64, f64)> {
+    plain.extend(native);
+    plain.sort_by(|one, other| one.0.total_cmp(&other.0));
+    plain
 }
 
 /// Prometheus writes `+Inf`, `-Inf` and `NaN` as Rust reads them.
