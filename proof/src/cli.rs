@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
+use crate::boards::{self, settings::Arguments};
 use crate::exit::{Exit, Refusal};
 
 const AFTER_HELP: &str = "\
@@ -21,9 +22,29 @@ struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    #[command(after_help = AFTER_HELP)]
+    Boards(Box<Arguments>),
+}
 
 /// Parses the arguments of this process and runs the command.
 pub async fn main() -> Result<Exit, Refusal> {
-    match Cli::parse().command {}
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors; of the rest clap's own exit code is 2.
+            let exit = if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Proven
+            };
+            error
+                .print()
+                .map_err(|error| Refusal::internal(format!("cannot write: {error}")))?;
+            return Ok(exit);
+        }
+    };
+    match cli.command {
+        Command::Boards(arguments) => boards::run(&arguments).await,
+    }
 }

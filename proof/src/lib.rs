@@ -10,3 +10,4 @@ pub mod exit;
 pub mod finding;
 pub mod http;
 pub mod prometheus;
+pub mod promql;

@@ -1,7 +1,9 @@
 //! Prometheus' HTTP API, as far as proofs need it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use promql_parser::util::parse_duration;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use url::Url;
@@ -86,6 +88,19 @@ struct RawRange {
 #[derive(Deserialize)]
 struct RawHistogram {
     count: String,
+}
+
+#[derive(Deserialize)]
+struct Targets {
+    #[serde(rename = "activeTargets", default)]
+    active: Vec<Target>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Target {
+    scrape_pool: String,
+    scrape_interval: String,
 }
 
 /// What a program says of one of its metrics, as Prometheus saw it at the last scrape.
@@ -179,6 +194,21 @@ impl Prometheus {
     pub async fn metadata(&self) -> Result<BTreeMap<String, Vec<Metadata>>, Failure> {
         let url = http::join(&self.base, "api/v1/metadata");
         self.read(self.http.get(url.clone()), &url).await
+    }
+
+    /// The scrape intervals of the targets that are scraped now, each with a job that has it.
+    pub async fn scrape_intervals(&self) -> Result<BTreeMap<Duration, String>, Failure> {
+        let mut url = http::join(&self.base, "api/v1/targets");
+        url.set_query(Some("state=active"));
+        let targets: Targets = self.read(self.http.get(url.clone()), &url).await?;
+        Ok(targets
+            .active
+            .into_iter()
+            .filter_map(|target| {
+                let length = parse_duration(&target.scrape_interval).ok()?;
+                Some((length, target.scrape_pool))
+            })
+            .collect())
     }
 
     /// Asks by POST, so that a query may be longer than a URL.

@@ -19,6 +19,9 @@ pub struct Board {
     /// What the board is for.
     #[serde(deserialize_with = "nullable")]
     pub description: String,
+    /// By what lists of boards find it.
+    #[serde(deserialize_with = "nullable")]
+    pub tags: Vec<String>,
     /// The version of the schema; 0 when the file does not say it.
     #[serde(deserialize_with = "nullable")]
     pub schema_version: u32,
@@ -40,6 +43,9 @@ pub struct Board {
     /// The range of time that the board opens with.
     #[serde(deserialize_with = "nullable")]
     pub time: TimeRange,
+    /// What an export for sharing asks for at import: names that stand for data sources and constants.
+    #[serde(rename = "__inputs", deserialize_with = "nullable")]
+    pub inputs: Vec<Input>,
     /// How often it loads its data again: an interval such as `10s`, or empty. Grafana writes `false` for never.
     pub refresh: Value,
 }
@@ -79,6 +85,15 @@ impl<T> Default for List<T> {
     fn default() -> Self {
         Self { list: Vec::new() }
     }
+}
+
+/// Something that is asked for at import.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Input {
+    /// The name, used as `${NAME}`.
+    #[serde(deserialize_with = "nullable")]
+    pub name: String,
 }
 
 /// A row of the layout before schema 16.
@@ -162,8 +177,14 @@ impl Panel {
         }
     }
 
-    /// The unit of its values: the identifier by which Grafana knows it, empty if there is none.
+    /// The unit of its values: the identifier by which Grafana knows it, empty if there is none. Of a heatmap it is that of
+    /// the axis, along which the observed values are.
     pub fn unit(&self) -> &str {
+        if self.kind == "heatmap"
+            && let Some(unit) = self.options["yAxis"]["unit"].as_str()
+        {
+            return unit;
+        }
         let defaults = self.field_config.defaults.unit.as_deref();
         let legacy = || self.yaxes.first().and_then(|axis| axis.format.as_deref());
         defaults
@@ -172,14 +193,20 @@ impl Panel {
             .unwrap_or_default()
     }
 
-    /// The unit of one query's values: an override that matches the query, else the panel's unit.
+    /// The unit of one query's values: the last override that is for the query or for its one name, else the panel's unit.
     pub fn unit_of(&self, target: &Target) -> &str {
-        let of_query = self.field_config.overrides.iter().rev().find(|rule| {
-            rule.matcher.id == "byFrameRefID" && rule.matcher.options.as_str() == Some(&target.ref_id)
-        });
-        of_query
-            .and_then(|rule| rule.text("unit"))
+        self.field_config
+            .overrides
+            .iter()
+            .rev()
+            .filter(|rule| rule.matcher.names(target))
+            .find_map(|rule| rule.text("unit"))
             .unwrap_or_else(|| self.unit())
+    }
+
+    /// Whether any of its values has a unit.
+    pub fn has_unit(&self) -> bool {
+        !self.unit().is_empty() || self.overrides("unit").any(|unit| unit != "")
     }
 
     /// Whether lines are drawn over gaps of any length.
@@ -429,6 +456,23 @@ pub struct Matcher {
     pub id: String,
     /// The name, the expression or the query's letter.
     pub options: Value,
+}
+
+impl Matcher {
+    /// Whether it is for all that the query returns: by its letter, by a legend that is the same for all, or by the column
+    /// that the query becomes in a table.
+    fn names(&self, target: &Target) -> bool {
+        let Some(name) = self.options.as_str() else {
+            return false;
+        };
+        match self.id.as_str() {
+            "byFrameRefID" => name == target.ref_id,
+            "byName" => {
+                name == target.legend_format || name.strip_prefix("Value #") == Some(&target.ref_id)
+            }
+            _ => false,
+        }
+    }
 }
 
 /// One property that an override sets.

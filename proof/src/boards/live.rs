@@ -1,0 +1,293 @@
+//! Asks the server every query of every board, and judges the answers.
+
+mod labels;
+mod sums;
+
+use std::collections::BTreeSet;
+
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use promql_parser::parser::Expr;
+
+use super::absence::{self, Absence};
+use super::codes;
+use super::expectations::Expectations;
+use super::lint::Parsed;
+use super::notes::{Note, found_in};
+use super::queries::Query;
+use super::server::Server;
+use super::settings::Settings;
+use super::variables::{Scope, Selection, Times};
+use crate::exit::Refusal;
+use crate::prometheus::Series;
+use crate::promql;
+
+/// Copies of a repeated panel that are asked for at most.
+const MAX_COPIES: usize = 8;
+/// Queries that are judged at the same time; the server's own bound lets fewer questions through.
+const CONCURRENCY: usize = 8;
+
+/// What a query showed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Values.
+    Live {
+        /// Series in the result.
+        series: usize,
+        /// Samples in all series.
+        samples: usize,
+    },
+    /// Nothing, for this reason.
+    Empty(String),
+    /// Nothing, as an expectation says, for the expectation's reason.
+    EmptyAsExpected(String),
+    /// No number in any sample.
+    NanOnly,
+    /// The server's refusal.
+    Error(String),
+}
+
+impl Verdict {
+    /// The name in reports.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Live { .. } => "live",
+            Self::Empty(_) => "empty",
+            Self::EmptyAsExpected(_) => "empty-as-expected",
+            Self::NanOnly => "nan-only",
+            Self::Error(_) => "error",
+        }
+    }
+
+    /// The worse, the higher: of the copies of a panel the worst is reported.
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Live { .. } => 0,
+            Self::EmptyAsExpected(_) => 1,
+            Self::NanOnly => 2,
+            Self::Empty(_) => 3,
+            Self::Error(_) => 4,
+        }
+    }
+}
+
+/// What a query showed, and how it was asked.
+#[derive(Debug)]
+pub struct Outcome<'a> {
+    /// The query.
+    pub query: Query<'a>,
+    /// With its variables filled in.
+    pub asked: String,
+    /// What it showed.
+    pub verdict: Verdict,
+}
+
+/// A query to judge, and what is chosen on its board.
+pub struct Task<'t, 'a> {
+    /// The query.
+    pub parsed: &'t Parsed<'a>,
+    /// What is chosen.
+    pub scope: &'t Scope,
+}
+
+/// Judges all queries; the outcomes are in their order.
+pub async fn judge<'a>(
+    tasks: Vec<Task<'_, 'a>>,
+    server: &Server,
+    settings: &Settings,
+    expectations: &Expectations,
+) -> Result<(Vec<Outcome<'a>>, Vec<Note<'a>>), Refusal> {
+    let judged: Vec<(Outcome<'a>, Vec<Note<'a>>)> = stream::iter(tasks)
+        .map(|task| async move {
+            let judge = Judge {
+                server,
+                settings,
+                expectations,
+                query: task.parsed.query,
+            };
+            judge.query(task.parsed, task.scope).await
+        })
+        .buffered(CONCURRENCY)
+        .try_collect()
+        .await?;
+    let (outcomes, notes): (Vec<_>, Vec<_>) = judged.into_iter().unzip();
+    Ok((outcomes, notes.into_iter().flatten().collect()))
+}
+
+/// One query before the server.
+struct Judge<'j, 'a> {
+    server: &'j Server,
+    settings: &'j Settings,
+    expectations: &'j Expectations,
+    query: Query<'a>,
+}
+
+impl<'a> Judge<'_, 'a> {
+    async fn query(
+        &self,
+        parsed: &Parsed<'a>,
+        scope: &Scope,
+    ) -> Result<(Outcome<'a>, Vec<Note<'a>>), Refusal> {
+        let mut worst: Option<Outcome<'a>> = None;
+        let mut notes: Vec<Note<'a>> = Vec::new();
+        for scope in copies(self.query, scope) {
+            let (outcome, found) = self.copy(parsed, &scope).await?;
+            let worse = |known: &Outcome| outcome.verdict.rank() > known.verdict.rank();
+            if worst.as_ref().is_none_or(worse) {
+                worst = Some(outcome);
+            }
+            for note in found {
+                if notes.iter().all(|known| known.finding != note.finding) {
+                    notes.push(note);
+                }
+            }
+        }
+        let outcome = worst.unwrap_or_else(|| Outcome {
+            query: self.query,
+            asked: String::new(),
+            verdict: Verdict::Empty("the panel is repeated for no value".to_owned()),
+        });
+        Ok((outcome, notes))
+    }
+
+    /// One copy of the panel.
+    async fn copy(
+        &self,
+        parsed: &Parsed<'a>,
+        scope: &Scope,
+    ) -> Result<(Outcome<'a>, Vec<Note<'a>>), Refusal> {
+        let times =
+            self.query
+                .times(self.server.range(), scope, self.settings.scrape_interval);
+        let asked = scope.at(times).query(self.query.expr()).text;
+        let result = self.server.ask(&asked, &times, self.query.is_instant()).await;
+        let result = self.server.or_wrong(result)?;
+        let mut notes = Vec::new();
+        let verdict = match (result, promql::parse(&asked)) {
+            (Err(sentence), _) => {
+                notes.push(self.note(codes::QUERY_ERROR, format!("Prometheus: {sentence}")));
+                Verdict::Error(sentence)
+            }
+            (Ok(result), Err(sentence)) => {
+                // The form that is analysed without a server failed as well, or would have.
+                let reason = parsed.expr.as_ref().err().unwrap_or(&sentence);
+                let sentence = format!(
+                    "Prometheus accepts the query, and it was not analysed: {reason}"
+                );
+                notes.push(self.note(codes::NOT_ANALYSED, sentence));
+                self.of_values(&result).unwrap_or_else(|| {
+                    Verdict::Empty("the query was not analysed".to_owned())
+                })
+            }
+            (Ok(result), Ok(expr)) => {
+                let (verdict, found) = self.analysed(&expr, &result, &times).await?;
+                notes.extend(found);
+                verdict
+            }
+        };
+        let query = self.query;
+        let outcome = Outcome {
+            query,
+            asked,
+            verdict,
+        };
+        Ok((outcome, notes))
+    }
+
+    async fn analysed(
+        &self,
+        expr: &Expr,
+        result: &[Series],
+        times: &Times,
+    ) -> Result<(Verdict, Vec<Note<'a>>), Refusal> {
+        let expected = self.expected_empty();
+        let mut notes = Vec::new();
+        let absences = self.absences(expr).await?;
+        for absence in &absences {
+            // A value that appears with a fault may be missing; a name that is wrong stays wrong.
+            let accepted = expected.is_some() && absence.code() == codes::VALUE_WITHOUT_SERIES;
+            if !accepted {
+                notes.push(self.note(absence.code(), absence.to_string()));
+            }
+        }
+        if absences.is_empty() {
+            notes.extend(self.labels(expr, result).await?);
+            notes.extend(self.sums(expr).await?);
+        }
+        if let Some(verdict) = self.of_values(result) {
+            return Ok((verdict, notes));
+        }
+        if let Some(why) = expected {
+            return Ok((Verdict::EmptyAsExpected(why.to_owned()), notes));
+        }
+        if !result.is_empty() {
+            let sentence = "every value is NaN: a quotient of two zeros, or a quantile of nothing; guard it for the time without traffic";
+            notes.push(self.note(codes::NAN_ONLY, sentence));
+            return Ok((Verdict::NanOnly, notes));
+        }
+        let reason = match absences.first() {
+            Some(absence) => absence.to_string(),
+            None => {
+                let instant = self.query.is_instant();
+                absence::of_result(expr, times, instant, self.server).await?
+            }
+        };
+        if notes.is_empty() {
+            notes.push(self.note(codes::EMPTY, format!("the query has no result: {reason}")));
+        }
+        Ok((Verdict::Empty(reason), notes))
+    }
+
+    /// Live, if there is a number.
+    fn of_values(&self, result: &[Series]) -> Option<Verdict> {
+        let mut values = result.iter().flat_map(|series| &series.samples);
+        let samples = result.iter().map(|series| series.samples.len()).sum();
+        values.any(|(_, value)| !value.is_nan()).then_some(Verdict::Live {
+            series: result.len(),
+            samples,
+        })
+    }
+
+    /// Why the query may be empty now. Under the fault that it exists for it may not.
+    fn expected_empty(&self) -> Option<&str> {
+        let (_, entry) = self.expectations.empty(found_in(self.query))?;
+        let fault = entry.fault.as_deref();
+        let during = fault.is_some_and(|fault| self.settings.faults.iter().any(|now| now == fault));
+        (!during).then_some(entry.why.as_str())
+    }
+
+    /// Every selector that has no series, whether or not the result has.
+    async fn absences(&self, expr: &Expr) -> Result<Vec<Absence>, Refusal> {
+        let mut found = Vec::new();
+        let mut seen = BTreeSet::new();
+        for selector in promql::selectors(expr) {
+            if !seen.insert(promql::text_of_selector(selector)) {
+                continue;
+            }
+            if let Some(absence) = absence::of_selector(selector, self.server).await?
+                && !found.contains(&absence)
+            {
+                found.push(absence);
+            }
+        }
+        Ok(found)
+    }
+
+    fn note(&self, code: &'static str, sentence: impl Into<String>) -> Note<'a> {
+        Note::of_query(self.query, code, sentence)
+    }
+}
+
+/// What is chosen in each copy of a repeated panel; the one panel, if it is not repeated.
+fn copies(query: Query<'_>, scope: &Scope) -> Vec<Scope> {
+    let Some(variable) = query.panel().and_then(|panel| panel.repeat.as_deref()) else {
+        return vec![scope.clone()];
+    };
+    match scope.selection(variable) {
+        Some(Selection::Many(values)) => values
+            .iter()
+            .take(MAX_COPIES)
+            .map(|value| scope.repeated(variable, value))
+            .collect(),
+        _ => vec![scope.clone()],
+    }
+}
