@@ -17,6 +17,7 @@ mod live;
 pub mod model;
 mod notes;
 mod output;
+mod provisioning;
 mod queries;
 mod report;
 mod rule_files;
@@ -204,8 +205,11 @@ async fn look<'a>(
     server: &Server,
 ) -> Result<Seen<'a>, Refusal> {
     let settings = Settings {
-        scrape_interval: arguments.scrape_interval,
-        faults: arguments.fault.clone(),
+        scrape_interval: match arguments.scrape_interval {
+            Some(interval) => interval,
+            None => provisioning::scrape_interval(&arguments.path)?,
+        },
+        under: arguments.under.clone(),
     };
     let mut notes = scrape_interval(server, &settings).await?;
     let mut scopes: Vec<(&BoardFile, Scope)> = Vec::new();

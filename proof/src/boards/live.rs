@@ -247,12 +247,12 @@ impl<'a> Judge<'_, 'a> {
         })
     }
 
-    /// Why the query may be empty now. Under the fault that it exists for it may not.
+    /// Why the query may be empty now. Under what it exists for it may not.
     fn expected_empty(&self) -> Option<&str> {
-        let (_, entry) = self.expectations.empty(found_in(self.query))?;
-        let fault = entry.fault.as_deref();
-        let during = fault.is_some_and(|fault| self.settings.faults.iter().any(|now| now == fault));
-        (!during).then_some(entry.why.as_str())
+        let entry = self.expectations.empty(found_in(self.query))?;
+        let under = entry.alive_under.as_ref();
+        let alive = under.is_some_and(|under| self.settings.under.contains(under));
+        (!alive).then_some(entry.why.as_str())
     }
 
     /// Every selector that has no series, whether or not the result has.

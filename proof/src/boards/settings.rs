@@ -39,9 +39,9 @@ pub struct Arguments {
     /// What a load generator counted and measured (JSON)
     #[arg(long, value_name = "FILE", requires_all = ["expectations", "prometheus"])]
     pub truth: Option<PathBuf>,
-    /// A fault that is there now: queries that are expected to be empty without it must have a result
+    /// A fault or load that was there in the range: queries that are expected to be empty without it must have a result
     #[arg(long, value_name = "NAME")]
-    pub fault: Vec<String>,
+    pub under: Vec<String>,
     /// Begin of the range: Unix seconds or 2026-11-28T05:00:00Z
     #[arg(long, value_parser = moment, requires = "to", conflicts_with = "range")]
     pub from: Option<f64>,
@@ -51,9 +51,10 @@ pub struct Arguments {
     /// Length of the range, which ends now
     #[arg(long, value_name = "LENGTH", default_value = "1h", value_parser = length)]
     pub range: Duration,
-    /// The scrape interval that Grafana's data source is told (`timeInterval`), from which `$__rate_interval` is calculated
-    #[arg(long, value_name = "LENGTH", default_value = "15s", value_parser = length)]
-    pub scrape_interval: Duration,
+    /// The scrape interval that Grafana's data source is told (`timeInterval`), from which `$__rate_interval` is calculated.
+    /// If left out, that of the folder's provisioning/datasources/*.yml, else Grafana's default of 15s
+    #[arg(long, value_name = "LENGTH", value_parser = length)]
+    pub scrape_interval: Option<Duration>,
     /// How the result is printed
     #[arg(long, value_enum, default_value_t = Output::Text)]
     pub output: Output,
@@ -77,8 +78,8 @@ pub enum Output {
 pub struct Settings {
     /// As the data source is told.
     pub scrape_interval: Duration,
-    /// Faults that are there now.
-    pub faults: Vec<String>,
+    /// Faults and loads that were there in the range.
+    pub under: Vec<String>,
 }
 
 fn length(text: &str) -> Result<Duration, String> {

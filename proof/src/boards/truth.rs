@@ -11,16 +11,15 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::codes;
-use super::expectations::fits;
+use super::expectations::Place;
 use super::notes::{Note, found_in};
-use super::queries::Query;
+use super::queries::{Origin, Query};
 use super::server::Server;
+use super::units;
 use super::variables::{Scope, Times};
 use crate::exit::Refusal;
 use crate::prometheus::Series;
 use crate::promql;
-use crate::promql::types::Types;
-use crate::promql::unit::{self, Quantity, Unit};
 
 pub use load::{Phase, Truth};
 
@@ -45,10 +44,12 @@ pub enum What {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Comparison {
-    /// The board.
+    /// The board: its uid, or the name of its file without `.json`.
     pub board: String,
-    /// The panel.
-    pub panel: String,
+    /// The panel by its id.
+    pub id: Option<i64>,
+    /// The panel by its title.
+    pub title: Option<String>,
     /// The letter of the query; the first one if left out.
     pub query: Option<String>,
     /// What is compared.
@@ -98,14 +99,19 @@ pub async fn compare<'a>(
     let mut compared = Vec::new();
     let mut notes = Vec::new();
     for entry in comparisons {
-        let meant = queries.iter().find(|(query, _)| {
-            let (board, panel) = (Some(entry.board.as_str()), Some(entry.panel.as_str()));
-            fits(board, panel, entry.query.as_deref(), found_in(*query))
-        });
+        let place = Place {
+            board: Some(&entry.board),
+            id: entry.id,
+            title: entry.title.as_deref(),
+            query: entry.query.as_deref(),
+        };
+        let meant = queries
+            .iter()
+            .find(|(query, _)| place.fits(found_in(*query)));
         let Some((query, scope)) = meant else {
             return Err(Refusal::usage(format!(
-                "the expectations compare the panel `{}` of the board {}, which has no such query",
-                entry.panel, entry.board
+                "the expectations compare a panel (id {:?}, title {:?}) of the board {}, which has no such query",
+                entry.id, entry.title, entry.board
             )));
         };
         let comparer = Comparer {
@@ -221,14 +227,10 @@ impl<'a> Comparer<'_, 'a> {
             Ok(None) => return Ok(Err(format!("no series of the result fits: {asked}"))),
             Err(reason) => return Ok(Err(reason)),
         };
-        let quantity = match promql::parse(&asked).map(|expr| self.unit(&expr)) {
-            Ok(Unit::Quantity(quantity)) => Some(quantity),
-            _ => None,
-        };
-        let scale = quantity.map_or(1.0, |quantity| quantity.scale);
+        // As a reader takes it: by the unit beside the number.
+        let (per_second, scale) = units::shown_in(self.unit());
         let mut shown = value / scale;
-        let per_second = |quantity: Quantity| quantity.seconds == -1;
-        if self.entry.what == What::Count && quantity.is_some_and(per_second) {
+        if self.entry.what == What::Count && per_second {
             shown *= times.range().as_secs_f64();
         }
         let (agrees, tolerance) = match self.entry.what {
@@ -322,9 +324,11 @@ impl<'a> Comparer<'_, 'a> {
         Ok(Ok(bounds))
     }
 
-    fn unit(&self, expr: &promql_parser::parser::Expr) -> Unit {
-        let types: &Types = self.server.types();
-        unit::of(expr, types)
+    fn unit(&self) -> &str {
+        match self.query.origin {
+            Origin::Panel(panel, target) => panel.unit_of(target),
+            Origin::Annotation(_) => "",
+        }
     }
 
     fn compared(&self, truth: f64, shown: f64, agrees: bool, tolerance: String) -> Compared {

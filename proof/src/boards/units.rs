@@ -94,6 +94,12 @@ pub fn fits(id: &str, quantity: &Quantity) -> Option<bool> {
     Some(powers && sense && close(quantity.scale, unit.scale))
 }
 
+/// Of values that are shown with this unit: whether they are per second, and by what they were multiplied.
+pub fn shown_in(id: &str) -> (bool, f64) {
+    let unit = KNOWN.iter().find(|unit| unit.ids.contains(&id));
+    unit.map_or((false, 1.0), |unit| (unit.seconds == -1, unit.scale))
+}
+
 fn close(scale: f64, expected: f64) -> bool {
     (scale / expected - 1.0).abs() <= SCALE_TOLERANCE
 }
