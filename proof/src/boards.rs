@@ -5,26 +5,26 @@
 //! out why there are none; [`declared`] compares with what programs declare, [`truth`] with what a load counted;
 //! [`expectations`] accept what is known; [`report`] holds the result and [`output`] prints it.
 
-mod absence;
-mod choices;
+pub mod absence;
+pub mod choices;
 pub mod codes;
-mod declared;
-mod expectations;
+pub mod declared;
+pub mod expectations;
 pub mod folder;
 pub mod format;
-mod lint;
-mod live;
+pub mod lint;
+pub mod live;
 pub mod model;
-mod notes;
-mod output;
-mod provisioning;
-mod queries;
-mod report;
-mod rule_files;
-mod server;
+pub mod notes;
+pub mod output;
+pub mod provisioning;
+pub mod queries;
+pub mod report;
+pub mod rule_files;
+pub mod server;
 pub mod settings;
-mod truth;
-mod units;
+pub mod truth;
+pub mod units;
 pub mod variables;
 
 use std::time::{SystemTime, UNIX_EPOCH};

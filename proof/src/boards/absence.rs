@@ -9,7 +9,7 @@ use promql_parser::label::{MatchOp, Matcher};
 use promql_parser::parser::{Expr, VectorSelector};
 
 use super::codes;
-use super::server::Server;
+use super::server::{Server, or_wrong};
 use crate::exit::Refusal;
 use crate::promql;
 
@@ -140,7 +140,7 @@ pub async fn of_selector(
 ) -> Result<Option<Absence>, Refusal> {
     let text = promql::text_of_selector(selector);
     let Some(name) = promql::metric(selector) else {
-        let found = server.or_wrong(server.series(&text).await)?;
+        let found = or_wrong(server.series(&text).await)?;
         return Ok(match found {
             Ok(series) if series.is_empty() => Some(Absence::Combination { selector: text }),
             Ok(_) => None,
@@ -153,7 +153,7 @@ pub async fn of_selector(
             nearest: nearest(name, server.metrics()),
         }));
     }
-    let all = match server.or_wrong(server.series(&name_selector(name)).await)? {
+    let all = match or_wrong(server.series(&name_selector(name)).await)? {
         Ok(all) => all,
         Err(sentence) => return Ok(Some(Absence::Refused { sentence })),
     };
@@ -173,7 +173,7 @@ pub async fn of_selector(
             }));
         }
     }
-    let found = match server.or_wrong(server.series(&text).await)? {
+    let found = match or_wrong(server.series(&text).await)? {
         Ok(found) => found,
         Err(sentence) => return Ok(Some(Absence::Refused { sentence })),
     };

@@ -14,7 +14,7 @@ use super::expectations::Expectations;
 use super::lint::Parsed;
 use super::notes::{Note, found_in};
 use super::queries::Query;
-use super::server::Server;
+use super::server::{Server, or_wrong};
 use super::settings::Settings;
 use super::variables::{Scope, Selection, Times};
 use crate::exit::Refusal;
@@ -160,7 +160,7 @@ impl<'a> Judge<'_, 'a> {
                 .times(self.server.range(), scope, self.settings.scrape_interval);
         let asked = scope.at(times).query(self.query.expr()).text;
         let result = self.server.ask(&asked, &times, self.query.is_instant()).await;
-        let result = self.server.or_wrong(result)?;
+        let result = or_wrong(result)?;
         let mut notes = Vec::new();
         let verdict = match (result, promql::parse(&asked)) {
             (Err(sentence), _) => {
@@ -174,7 +174,7 @@ impl<'a> Judge<'_, 'a> {
                     "Prometheus accepts the query, and it was not analysed: {reason}"
                 );
                 notes.push(self.note(codes::NOT_ANALYSED, sentence));
-                self.of_values(&result).unwrap_or_else(|| {
+                live(&result).unwrap_or_else(|| {
                     Verdict::Empty("the query was not analysed".to_owned())
                 })
             }
@@ -213,7 +213,7 @@ impl<'a> Judge<'_, 'a> {
             notes.extend(self.labels(expr, result).await?);
             notes.extend(self.sums(expr).await?);
         }
-        if let Some(verdict) = self.of_values(result) {
+        if let Some(verdict) = live(result) {
             return Ok((verdict, notes));
         }
         if let Some(why) = expected {
@@ -235,16 +235,6 @@ impl<'a> Judge<'_, 'a> {
             notes.push(self.note(codes::EMPTY, format!("the query has no result: {reason}")));
         }
         Ok((Verdict::Empty(reason), notes))
-    }
-
-    /// Live, if there is a number.
-    fn of_values(&self, result: &[Series]) -> Option<Verdict> {
-        let mut values = result.iter().flat_map(|series| &series.samples);
-        let samples = result.iter().map(|series| series.samples.len()).sum();
-        values.any(|(_, value)| !value.is_nan()).then_some(Verdict::Live {
-            series: result.len(),
-            samples,
-        })
     }
 
     /// Why the query may be empty now. Under what it exists for it may not.
@@ -275,6 +265,17 @@ impl<'a> Judge<'_, 'a> {
     fn note(&self, code: &'static str, sentence: impl Into<String>) -> Note<'a> {
         Note::of_query(self.query, code, sentence)
     }
+}
+
+/// Live, if there is a number.
+fn live(result: &[Series]) -> Option<Verdict> {
+    let mut values = result.iter().flat_map(|series| &series.samples);
+    let samples = result.iter().map(|series| series.samples.len()).sum();
+    let number = values.any(|(_, value)| !value.is_nan());
+    number.then_some(Verdict::Live {
+        series: result.len(),
+        samples,
+    })
 }
 
 /// What is chosen in each copy of a repeated panel; the one panel, if it is not repeated.

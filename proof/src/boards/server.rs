@@ -146,18 +146,18 @@ impl Server {
         Ok(found.iter().map(text_of).collect())
     }
 
-    /// Separates what ends the proof (the server is away) from what is wrong with a query.
-    pub fn or_wrong<T>(&self, answer: Result<T, Failure>) -> Result<Result<T, String>, Refusal> {
-        match answer {
-            Ok(found) => Ok(Ok(found)),
-            Err(Failure::Refused(sentence)) => Ok(Err(sentence)),
-            Err(failure) => Err(unavailable(failure)),
-        }
-    }
-
     async fn permit(&self) -> Option<tokio::sync::SemaphorePermit<'_>> {
         // Never closed.
         self.permits.acquire().await.ok()
+    }
+}
+
+/// Separates what ends the proof (the server is away) from what is wrong with a query: the server's sentence.
+pub fn or_wrong<T>(answer: Result<T, Failure>) -> Result<Result<T, String>, Refusal> {
+    match answer {
+        Ok(found) => Ok(Ok(found)),
+        Err(Failure::Refused(sentence)) => Ok(Err(sentence)),
+        Err(failure) => Err(unavailable(failure)),
     }
 }
 

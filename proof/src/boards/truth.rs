@@ -14,7 +14,7 @@ use super::codes;
 use super::expectations::Place;
 use super::notes::{Note, found_in};
 use super::queries::{Origin, Query};
-use super::server::Server;
+use super::server::{Server, or_wrong};
 use super::units;
 use super::variables::{Scope, Times};
 use crate::exit::Refusal;
@@ -283,7 +283,7 @@ impl<'a> Comparer<'_, 'a> {
         expression: &str,
         at: f64,
     ) -> Result<Result<Option<f64>, String>, Refusal> {
-        let found = self.server.or_wrong(self.server.at(expression, at).await)?;
+        let found = or_wrong(self.server.at(expression, at).await)?;
         let fits = |series: &&Series| {
             self.entry.series.iter().all(|(label, value)| {
                 series.labels.get(label).map_or("", String::as_str) == value
@@ -309,7 +309,7 @@ impl<'a> Comparer<'_, 'a> {
         let mut bounds = BTreeSet::new();
         for selector in promql::selectors(&expr) {
             let text = promql::text_of_selector(selector);
-            match self.server.or_wrong(self.server.series(&text).await)? {
+            match or_wrong(self.server.series(&text).await)? {
                 Ok(series) => {
                     bounds.extend(series.iter().filter_map(|labels| labels.get("le").cloned()));
                 }

@@ -4,7 +4,7 @@ use promql_parser::parser::token::{T_LAND, T_LUNLESS};
 use promql_parser::parser::value::ValueType;
 use promql_parser::parser::{BinaryExpr, Call, Expr};
 
-use super::super::server::Server;
+use super::super::server::{Server, or_wrong};
 use super::super::variables::Times;
 use crate::exit::Refusal;
 use crate::prometheus::Series;
@@ -31,7 +31,7 @@ pub async fn of_result(
             }
             asked += 1;
             let result = server.ask(&child.to_string(), times, instant).await;
-            match server.or_wrong(result)? {
+            match or_wrong(result)? {
                 Ok(series) if series.is_empty() => {
                     at = child;
                     continue 'down;

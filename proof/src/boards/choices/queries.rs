@@ -5,7 +5,7 @@ use regex::Regex;
 use super::super::absence;
 use super::super::codes;
 use super::super::model::Variable;
-use super::super::server::Server;
+use super::super::server::{Server, or_wrong};
 use super::super::variables::Scope;
 use super::Wrong;
 use crate::exit::Refusal;
@@ -58,7 +58,7 @@ pub(super) async fn values(
         Question::Result { expression } => server.result_as_text(expression).await,
         Question::Series { selector } => server.series_as_text(selector).await,
     };
-    server.or_wrong(found).map(|found| {
+    or_wrong(found).map(|found| {
         found.map_err(|sentence| (codes::VARIABLE_QUERY, format!("Prometheus: {sentence}")))
     })
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::super::codes;
 use super::super::folder::BoardFile;
-use super::super::model::Panel;
+use super::super::model::{Panel, Target};
 use super::super::notes::Note;
 use super::super::queries::Origin;
 use super::super::variables::references;
@@ -134,13 +134,12 @@ fn shows_stale_value(panel: &Panel) -> bool {
     let calculations: Vec<&Value> = reduce["calcs"].as_array().into_iter().flatten().collect();
     // Grafana's default is the last value that is not null.
     let last = calculations.is_empty() || calculations.iter().any(|name| *name == "lastNotNull");
-    let course = |target: &&super::super::model::Target| {
-        !target.expr.is_empty() && !target.hide && !target.is_instant()
-    };
+    let course =
+        |target: &Target| !target.expr.is_empty() && !target.hide && !target.is_instant();
     ONE_NUMBER.contains(&panel.kind.as_str())
         && reduce["values"] != true
         && last
-        && panel.targets.iter().any(|target| course(&target))
+        && panel.targets.iter().any(course)
 }
 
 /// Grafana doesn't run a hidden query for an expression that uses it in every version.

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use promql_parser::parser::{BinaryExpr, Call, Expr, LabelModifier, VectorMatchCardinality};
 use regex::Regex;
 
-use super::{Judge, Note, codes};
+use super::{Judge, Note, codes, or_wrong};
 use crate::exit::Refusal;
 use crate::prometheus::Series;
 use crate::promql;
@@ -37,7 +37,7 @@ impl<'a> Judge<'_, 'a> {
         }
         for selector in promql::selectors(of) {
             let text = promql::text_of_selector(selector);
-            let found = self.server.or_wrong(self.server.series(&text).await)?;
+            let found = or_wrong(self.server.series(&text).await)?;
             if found.is_ok_and(|series| series.iter().any(|labels| labels.contains_key(label))) {
                 return Ok(true);
             }

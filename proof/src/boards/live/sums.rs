@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use promql_parser::parser::Expr;
 
-use super::{Judge, Note, codes};
+use super::{Judge, Note, codes, or_wrong};
 use crate::exit::Refusal;
 use crate::prometheus::Labels;
 use crate::promql;
@@ -21,7 +21,7 @@ impl<'a> Judge<'_, 'a> {
         for sum in sums {
             for selector in promql::selectors(sum) {
                 let text = promql::text_of_selector(selector);
-                let found = self.server.or_wrong(self.server.series(&text).await)?;
+                let found = or_wrong(self.server.series(&text).await)?;
                 let Ok(series) = found else {
                     continue;
                 };
