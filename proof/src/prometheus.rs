@@ -91,6 +91,12 @@ struct RawHistogram {
 }
 
 #[derive(Deserialize)]
+struct Exemplars {
+    #[serde(default)]
+    exemplars: Vec<serde::de::IgnoredAny>,
+}
+
+#[derive(Deserialize)]
 struct Targets {
     #[serde(rename = "activeTargets", default)]
     active: Vec<Target>,
@@ -194,6 +200,17 @@ impl Prometheus {
     pub async fn metadata(&self) -> Result<BTreeMap<String, Vec<Metadata>>, Failure> {
         let url = http::join(&self.base, "api/v1/metadata");
         self.read(self.http.get(url.clone()), &url).await
+    }
+
+    /// How many exemplars the series in an expression have between two moments (Unix seconds).
+    pub async fn exemplars(&self, expression: &str, from: f64, to: f64) -> Result<usize, Failure> {
+        let form = [
+            ("query", expression.to_owned()),
+            ("start", format!("{from:.3}")),
+            ("end", format!("{to:.3}")),
+        ];
+        let found: Vec<Exemplars> = self.ask("api/v1/query_exemplars", &form).await?;
+        Ok(found.iter().map(|series| series.exemplars.len()).sum())
     }
 
     /// The scrape intervals of the targets that are scraped now, each with a job that has it.

@@ -84,6 +84,8 @@ pub const UNKNOWN_LABEL: &str = "unknown-label";
 pub const VALUE_WITHOUT_SERIES: &str = "value-without-series";
 /// The legend names a label that the result has not.
 pub const LEGEND_WITHOUT_LABEL: &str = "legend-without-label";
+/// The panel draws exemplars, and there are none.
+pub const NO_EXEMPLARS: &str = "no-exemplars";
 /// A sum over several jobs that report the same metric.
 pub const SUM_OVER_JOBS: &str = "sum-over-jobs";
 /// Instances with different bucket bounds are summed.
@@ -154,6 +156,7 @@ pub const ALL: &[&str] = &[
     UNKNOWN_LABEL,
     VALUE_WITHOUT_SERIES,
     LEGEND_WITHOUT_LABEL,
+    NO_EXEMPLARS,
     SUM_OVER_JOBS,
     MIXED_BUCKETS,
     SCRAPE_INTERVAL,

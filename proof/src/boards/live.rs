@@ -13,7 +13,7 @@ use super::codes;
 use super::expectations::Expectations;
 use super::lint::Parsed;
 use super::notes::{Note, found_in};
-use super::queries::Query;
+use super::queries::{Origin, Query};
 use super::server::{Server, or_wrong};
 use super::settings::Settings;
 use super::variables::{Scope, Selection, Times};
@@ -212,6 +212,7 @@ impl<'a> Judge<'_, 'a> {
         if absences.is_empty() {
             notes.extend(self.labels(expr, result).await?);
             notes.extend(self.sums(expr).await?);
+            notes.extend(self.exemplars(expr).await?);
         }
         if let Some(verdict) = live(result) {
             return Ok((verdict, notes));
@@ -260,6 +261,22 @@ impl<'a> Judge<'_, 'a> {
             }
         }
         Ok(found)
+    }
+
+    /// Exemplars are how a reader gets from a panel to a trace.
+    async fn exemplars(&self, expr: &Expr) -> Result<Option<Note<'a>>, Refusal> {
+        if !matches!(self.query.origin, Origin::Panel(_, target) if target.exemplar) {
+            return Ok(None);
+        }
+        let found = or_wrong(self.server.exemplars(&expr.to_string()).await)?;
+        let sentence = match found {
+            Ok(0) => "its series have none".to_owned(),
+            Ok(_) => return Ok(None),
+            Err(sentence) => format!("Prometheus: {sentence}"),
+        };
+        let sentence =
+            format!("the panel draws exemplars, which lead from it to traces, and {sentence}");
+        Ok(Some(self.note(codes::NO_EXEMPLARS, sentence)))
     }
 
     fn note(&self, code: &'static str, sentence: impl Into<String>) -> Note<'a> {

@@ -96,6 +96,13 @@ impl Server {
         self.prometheus.query(expression, moment).await
     }
 
+    /// How many exemplars the series in an expression have in the range.
+    pub async fn exemplars(&self, expression: &str) -> Result<usize, Failure> {
+        let _permit = self.permit().await;
+        let (from, to) = self.range();
+        self.prometheus.exemplars(expression, from, to).await
+    }
+
     /// The series that a selector matches in the range.
     pub async fn series(&self, selector: &str) -> Result<Arc<Vec<Labels>>, Failure> {
         if let Some(known) = self.series.lock().await.get(selector) {

@@ -155,6 +155,15 @@ fn a_legend_that_names_no_label_of_the_result_is_found() {
 }
 
 #[test]
+fn exemplars_that_are_drawn_must_be_there() {
+    let Some(server) = prometheus() else { return };
+    let mut changed = board(CLEAN);
+    changed["panels"][0]["targets"][0]["exemplar"] = json!(true);
+    let report = ask(&server, &changed, ORPHANS, &[], 1);
+    assert_eq!(codes(&report), ["no-exemplars"]);
+}
+
+#[test]
 fn a_panel_may_be_empty_while_nothing_is_wrong_and_not_when_something_is() {
     let Some(server) = prometheus() else { return };
     let expr = r#"sum(rate(http_requests_total{instance=~"$instance", code="503"}[$__rate_interval]))"#;
