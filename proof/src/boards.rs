@@ -269,11 +269,7 @@ async fn scrape_interval<'a>(
 }
 
 /// Separates what expectations accept, and adds expectations that nothing met.
-fn sorted_out(
-    notes: Vec<Note<'_>>,
-    known: &Known,
-    asked: bool,
-) -> (Vec<Finding>, Vec<Allowance>) {
+fn sorted_out(notes: Vec<Note<'_>>, known: &Known, asked: bool) -> (Vec<Finding>, Vec<Allowance>) {
     let expectations = &known.expectations;
     let mut findings = Vec::new();
     let mut allowed = Vec::new();

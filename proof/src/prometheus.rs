@@ -156,12 +156,7 @@ impl Prometheus {
     }
 
     /// The label sets of the series that a selector matches between two moments (Unix seconds).
-    pub async fn series(
-        &self,
-        selector: &str,
-        from: f64,
-        to: f64,
-    ) -> Result<Vec<Labels>, Failure> {
+    pub async fn series(&self, selector: &str, from: f64, to: f64) -> Result<Vec<Labels>, Failure> {
         let form = [
             ("match[]", selector.to_owned()),
             ("start", format!("{from:.3}")),
@@ -268,10 +263,7 @@ impl Prometheus {
 }
 
 fn label_form(selector: Option<&str>, from: f64, to: f64) -> Vec<(&'static str, String)> {
-    let mut form = vec![
-        ("start", format!("{from:.3}")),
-        ("end", format!("{to:.3}")),
-    ];
+    let mut form = vec![("start", format!("{from:.3}")), ("end", format!("{to:.3}"))];
     form.extend(selector.map(|selector| ("match[]", selector.to_owned())));
     form
 }

@@ -155,11 +155,14 @@ impl<'a> Judge<'_, 'a> {
         parsed: &Parsed<'a>,
         scope: &Scope,
     ) -> Result<(Outcome<'a>, Vec<Note<'a>>), Refusal> {
-        let times =
-            self.query
-                .times(self.server.range(), scope, self.settings.scrape_interval);
+        let times = self
+            .query
+            .times(self.server.range(), scope, self.settings.scrape_interval);
         let asked = scope.at(times).query(self.query.expr()).text;
-        let result = self.server.ask(&asked, &times, self.query.is_instant()).await;
+        let result = self
+            .server
+            .ask(&asked, &times, self.query.is_instant())
+            .await;
         let result = or_wrong(result)?;
         let mut notes = Vec::new();
         let verdict = match (result, promql::parse(&asked)) {
@@ -170,13 +173,11 @@ impl<'a> Judge<'_, 'a> {
             (Ok(result), Err(sentence)) => {
                 // The form that is analysed without a server failed as well, or would have.
                 let reason = parsed.expr.as_ref().err().unwrap_or(&sentence);
-                let sentence = format!(
-                    "Prometheus accepts the query, and it was not analysed: {reason}"
-                );
+                let sentence =
+                    format!("Prometheus accepts the query, and it was not analysed: {reason}");
                 notes.push(self.note(codes::NOT_ANALYSED, sentence));
-                live(&result).unwrap_or_else(|| {
-                    Verdict::Empty("the query was not analysed".to_owned())
-                })
+                live(&result)
+                    .unwrap_or_else(|| Verdict::Empty("the query was not analysed".to_owned()))
             }
             (Ok(result), Ok(expr)) => {
                 let (verdict, found) = self.analysed(&expr, &result, &times).await?;

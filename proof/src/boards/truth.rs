@@ -200,7 +200,11 @@ impl<'a> Comparer<'_, 'a> {
                 .count(route, self.entry.status.as_deref())
                 .ok_or_else(|| "the load has no such requests".to_owned()),
             What::Ratio => {
-                let status = self.entry.status.as_deref().ok_or("a ratio needs `status`")?;
+                let status = self
+                    .entry
+                    .status
+                    .as_deref()
+                    .ok_or("a ratio needs `status`")?;
                 let all = phase.count(route, None).filter(|all| *all > 0.0);
                 let all = all.ok_or("the load has no such requests")?;
                 Ok(phase.count(route, Some(status)).unwrap_or(0.0) / all)
@@ -238,7 +242,10 @@ impl<'a> Comparer<'_, 'a> {
                 // The window's ends are extrapolated over up to one scrape each.
                 let length = (phase.to - phase.from).max(1.0);
                 let tolerance = 2.0 * truth * self.scrape_interval.as_secs_f64() / length + 1.0;
-                ((shown - truth).abs() <= tolerance, format!("{tolerance:.0} requests"))
+                (
+                    (shown - truth).abs() <= tolerance,
+                    format!("{tolerance:.0} requests"),
+                )
             }
             What::Ratio => {
                 let agrees = (shown - truth).abs() <= RATIO_TOLERANCE;
@@ -285,9 +292,10 @@ impl<'a> Comparer<'_, 'a> {
     ) -> Result<Result<Option<f64>, String>, Refusal> {
         let found = or_wrong(self.server.at(expression, at).await)?;
         let fits = |series: &&Series| {
-            self.entry.series.iter().all(|(label, value)| {
-                series.labels.get(label).map_or("", String::as_str) == value
-            })
+            self.entry
+                .series
+                .iter()
+                .all(|(label, value)| series.labels.get(label).map_or("", String::as_str) == value)
         };
         Ok(found.map(|series| {
             let values: Vec<f64> = series
@@ -316,7 +324,10 @@ impl<'a> Comparer<'_, 'a> {
                 Err(sentence) => return Ok(Err(sentence)),
             }
         }
-        let mut bounds: Vec<f64> = bounds.iter().filter_map(|bound| bound.parse().ok()).collect();
+        let mut bounds: Vec<f64> = bounds
+            .iter()
+            .filter_map(|bound| bound.parse().ok())
+            .collect();
         bounds.sort_by(f64::total_cmp);
         if bounds.is_empty() {
             return Ok(Err("the query uses no buckets".to_owned()));

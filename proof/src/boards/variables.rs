@@ -213,7 +213,10 @@ impl Scope {
         if reference.name.starts_with(BUILT_IN) {
             return self.times.built_in(reference.name).ok_or(Missing::Variable);
         }
-        let filling = self.variables.get(reference.name).ok_or(Missing::Variable)?;
+        let filling = self
+            .variables
+            .get(reference.name)
+            .ok_or(Missing::Variable)?;
         match reference.format {
             None => Ok(default(filling)),
             Some(format) => filling
@@ -274,7 +277,12 @@ impl Filling {
             };
             values.iter().map(each).collect::<Vec<_>>().join(",")
         };
-        let escaped = || values.iter().map(|value| escape_regex(value)).collect::<Vec<_>>();
+        let escaped = || {
+            values
+                .iter()
+                .map(|value| escape_regex(value))
+                .collect::<Vec<_>>()
+        };
         Some(match format {
             "raw" | "csv" => values.join(","),
             "text" => self.in_title(),
@@ -424,7 +432,10 @@ mod tests {
             ("[[instance:glob]]", "{127.0.0.1:8080,b}"),
             ("${instance:regex}", r"(127\.0\.0\.1:8080|b)"),
             ("${one:regex}", r"a\.b"),
-            ("${one:json} ${instance:json}", r#""a.b" ["127.0.0.1:8080","b"]"#),
+            (
+                "${one:json} ${instance:json}",
+                r#""a.b" ["127.0.0.1:8080","b"]"#,
+            ),
             ("${instance:doublequote}", r#""127.0.0.1:8080","b""#),
             ("${route:text} ${route:pipe}", "All .*"),
             ("rate(x[$__rate_interval])", "rate(x[20s])"),
@@ -434,7 +445,10 @@ mod tests {
         ] {
             let filled = scope.query(text);
             assert_eq!(filled.text, expected, "{text}");
-            assert!(filled.unknown.is_empty() && filled.formats.is_empty(), "{text}");
+            assert!(
+                filled.unknown.is_empty() && filled.formats.is_empty(),
+                "{text}"
+            );
         }
     }
 

@@ -172,7 +172,11 @@ fn start(server: &Path, tool: &Path) -> Prometheus {
         .args([&text, &data])
         .output()
         .unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    assert!(
+        made.status.success(),
+        "{}",
+        String::from_utf8_lossy(&made.stderr)
+    );
     let config = folder.path().join("prometheus.yml");
     fs::write(&config, "global: {}\n").unwrap();
     let log = folder.path().join("prometheus.log");
@@ -221,55 +225,65 @@ type Family = (
 );
 
 const FAMILIES: &[Family] = &[
-        (
-            "http_requests",
-            "counter",
-            &[
-                (r#"_total{job="api",instance="a:1",route="/x",code="200"}"#, |n| n * 9.0),
-                (r#"_total{job="api",instance="a:1",route="/x",code="500"}"#, |n| n),
-            ],
-        ),
-        (
-            "http_request_duration_seconds",
-            "histogram",
-            &[
-                (r#"_bucket{job="api",instance="a:1",le="0.1"}"#, |n| n * 8.0),
-                (r#"_bucket{job="api",instance="a:1",le="0.5"}"#, |n| n * 9.5),
-                (r#"_bucket{job="api",instance="a:1",le="1.0"}"#, |n| n * 10.0),
-                (r#"_bucket{job="api",instance="a:1",le="+Inf"}"#, |n| n * 10.0),
-                (r#"_count{job="api",instance="a:1"}"#, |n| n * 10.0),
-                (r#"_sum{job="api",instance="a:1"}"#, |n| n),
-            ],
-        ),
-        (
-            "in_flight",
-            "gauge",
-            &[(r#"{job="api",instance="a:1"}"#, |_| 3.0)],
-        ),
-        (
-            "idle",
-            "counter",
-            &[(r#"_total{job="api",instance="a:1"}"#, |_| 0.0)],
-        ),
-        (
-            "told",
-            "counter",
-            &[
-                (r#"_total{job="api",instance="a:1"}"#, |n| n),
-                (r#"_total{job="sidecar",instance="a:2"}"#, |n| n),
-            ],
-        ),
-        (
-            "mixed_seconds",
-            "histogram",
-            &[
-                (r#"_bucket{job="api",instance="a:1",le="1.0"}"#, |n| n),
-                (r#"_bucket{job="api",instance="a:1",le="+Inf"}"#, |n| n),
-                (r#"_bucket{job="api",instance="a:2",le="2.0"}"#, |n| n),
-                (r#"_bucket{job="api",instance="a:2",le="+Inf"}"#, |n| n),
-            ],
-        ),
-    ];
+    (
+        "http_requests",
+        "counter",
+        &[
+            (
+                r#"_total{job="api",instance="a:1",route="/x",code="200"}"#,
+                |n| n * 9.0,
+            ),
+            (
+                r#"_total{job="api",instance="a:1",route="/x",code="500"}"#,
+                |n| n,
+            ),
+        ],
+    ),
+    (
+        "http_request_duration_seconds",
+        "histogram",
+        &[
+            (r#"_bucket{job="api",instance="a:1",le="0.1"}"#, |n| n * 8.0),
+            (r#"_bucket{job="api",instance="a:1",le="0.5"}"#, |n| n * 9.5),
+            (r#"_bucket{job="api",instance="a:1",le="1.0"}"#, |n| {
+                n * 10.0
+            }),
+            (r#"_bucket{job="api",instance="a:1",le="+Inf"}"#, |n| {
+                n * 10.0
+            }),
+            (r#"_count{job="api",instance="a:1"}"#, |n| n * 10.0),
+            (r#"_sum{job="api",instance="a:1"}"#, |n| n),
+        ],
+    ),
+    (
+        "in_flight",
+        "gauge",
+        &[(r#"{job="api",instance="a:1"}"#, |_| 3.0)],
+    ),
+    (
+        "idle",
+        "counter",
+        &[(r#"_total{job="api",instance="a:1"}"#, |_| 0.0)],
+    ),
+    (
+        "told",
+        "counter",
+        &[
+            (r#"_total{job="api",instance="a:1"}"#, |n| n),
+            (r#"_total{job="sidecar",instance="a:2"}"#, |n| n),
+        ],
+    ),
+    (
+        "mixed_seconds",
+        "histogram",
+        &[
+            (r#"_bucket{job="api",instance="a:1",le="1.0"}"#, |n| n),
+            (r#"_bucket{job="api",instance="a:1",le="+Inf"}"#, |n| n),
+            (r#"_bucket{job="api",instance="a:2",le="2.0"}"#, |n| n),
+            (r#"_bucket{job="api",instance="a:2",le="+Inf"}"#, |n| n),
+        ],
+    ),
+];
 
 /// Ten requests of which one fails, each five seconds of the load; none before and after.
 fn exposition() -> String {

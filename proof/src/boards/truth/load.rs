@@ -105,7 +105,9 @@ impl Truth {
         let sentence = |error: serde_json::Error| error.to_string();
         let json: serde_json::Value = serde_json::from_str(text).map_err(sentence)?;
         let truth: Self = if json["run"].is_object() {
-            serde_json::from_str::<LoadResult>(text).map_err(sentence)?.into()
+            serde_json::from_str::<LoadResult>(text)
+                .map_err(sentence)?
+                .into()
         } else {
             serde_json::from_str(text).map_err(sentence)?
         };
@@ -209,7 +211,11 @@ impl Figures {
         let failed: u64 = self.errors.values().sum();
         let ok = ("ok".to_owned(), self.n.saturating_sub(failed));
         std::iter::once(ok)
-            .chain(self.errors.iter().map(|(kind, count)| (kind.clone(), *count)))
+            .chain(
+                self.errors
+                    .iter()
+                    .map(|(kind, count)| (kind.clone(), *count)),
+            )
             .map(|(status, count)| Requests {
                 route: route.to_owned(),
                 status,
@@ -244,7 +250,8 @@ mod tests {
     #[test]
     fn a_load_result_is_read_and_what_was_not_measured_is_not_there() {
         let latency = r#""latency": {"n": 9, "p50_us": 1500, "p95_us": null, "p99_us": null, "p999_us": null, "max_us": 9}"#;
-        let figures = format!(r#"{{"n": 9, "errors": {{"timeout": 2}}, "histogram": "x", {latency}}}"#);
+        let figures =
+            format!(r#"{{"n": 9, "errors": {{"timeout": 2}}, "histogram": "x", {latency}}}"#);
         let truth = Truth::parse(&format!(
             r#"{{"version": 1, "run": {{"started_at_us": 5000000, "warmup_seconds": 1, "measure_seconds": 10.0}},
                 "phases": [{{"name": "measure", "all": {figures}, "routes": {{"list": {figures}}}}}]}}"#
