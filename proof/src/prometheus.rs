@@ -296,7 +296,11 @@ fn series(data: Data) -> Vec<Series> {
             labels: Labels::new(),
             samples: vec![one(value)],
         }],
-        Data::String(_) => Vec::new(),
+        // A text is no number.
+        Data::String((at, _)) => vec![Series {
+            labels: Labels::new(),
+            samples: vec![(at, f64::NAN)],
+        }],
     }
 }
 

@@ -12,6 +12,19 @@ use promql_parser::util::parse_duration;
 /// The prefix of Grafana's own variables, which nobody declares.
 const BUILT_IN: &str = "__";
 
+/// The formats of `${name:format}` that are known here: those that make sense in PromQL.
+const FORMATS: &[&str] = &[
+    "raw",
+    "csv",
+    "text",
+    "pipe",
+    "regex",
+    "glob",
+    "json",
+    "doublequote",
+    "singlequote",
+];
+
 /// What is chosen for a variable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selection {
@@ -103,9 +116,13 @@ fn text_of(length: Duration) -> String {
     }
 }
 
-/// An interval of a panel or variable: `30s`, `>30s`, `1m`.
+/// An interval of a panel or variable: `30s`, `>30s`, `1m`. A number alone is none, though PromQL takes it for seconds.
 pub fn interval(text: &str) -> Option<Duration> {
-    parse_duration(text.trim().trim_start_matches(['>', '='])).ok()
+    let text = text.trim().trim_start_matches(['>', '=']);
+    if text.parse::<f64>().is_ok() {
+        return None;
+    }
+    parse_duration(text).ok()
 }
 
 /// The variables that are known at a place, with what is chosen.
@@ -266,6 +283,9 @@ impl Filling {
 
     /// As a format asks (`${name:format}`). "All" with a value of its own is filled in as that value whatever the format.
     fn formatted(&self, format: &str) -> Option<String> {
+        if !FORMATS.contains(&format) {
+            return None;
+        }
         if let (Selection::AllAs(text), true) = (&self.selection, format != "text") {
             return Some(text.clone());
         }
@@ -491,6 +511,7 @@ mod tests {
         let day = Times::of_panel((0.0, 86_400.0), 100.0, None, five);
         assert_eq!(day.interval, Duration::from_secs(864));
         assert_eq!(day.rate_interval(), Duration::from_secs(869));
+        assert_eq!(interval("200"), None);
         let asked = Times::of_panel((0.0, 60.0), 1000.0, interval(">1m"), five);
         assert_eq!(asked.interval, Duration::from_secs(60));
     }

@@ -110,7 +110,7 @@ fn each_way_to_show_nothing_or_a_lie_has_its_reason() {
             "no series on the left of `/` (by code) has the labels of one on the right (by route)",
         ),
         (
-            r#"rate(idle_total{instance=~"$instance"}[$__rate_interval]) / rate(idle_total[$__rate_interval])"#,
+            r#"sum(rate(idle_total{instance=~"$instance"}[$__rate_interval])) / sum(rate(idle_total[$__rate_interval]))"#,
             "percentunit",
             "nan-only",
             "nan-only",
