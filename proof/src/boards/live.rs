@@ -131,8 +131,11 @@ impl<'a> Judge<'_, 'a> {
         let mut notes: Vec<Note<'a>> = Vec::new();
         for scope in copies(self.query, scope) {
             let (outcome, found) = self.copy(parsed, &scope).await?;
-            let worse = |known: &Outcome| outcome.verdict.rank() > known.verdict.rank();
-            if worst.as_ref().is_none_or(worse) {
+            let rank = outcome.verdict.rank();
+            if worst
+                .as_ref()
+                .is_none_or(|known| known.verdict.rank() < rank)
+            {
                 worst = Some(outcome);
             }
             for note in found {
@@ -226,12 +229,11 @@ impl<'a> Judge<'_, 'a> {
             notes.push(self.note(codes::NAN_ONLY, sentence));
             return Ok((Verdict::NanOnly, notes));
         }
-        let reason = match absences.first() {
-            Some(absence) => absence.to_string(),
-            None => {
-                let instant = self.query.is_instant();
-                absence::of_result(expr, times, instant, self.server).await?
-            }
+        let reason = if let Some(absence) = absences.first() {
+            absence.to_string()
+        } else {
+            let instant = self.query.is_instant();
+            absence::of_result(expr, times, instant, self.server).await?
         };
         if notes.is_empty() {
             notes.push(self.note(codes::EMPTY, format!("the query has no result: {reason}")));

@@ -114,7 +114,7 @@ pub async fn compare<'a>(
                 entry.id, entry.title, entry.board
             )));
         };
-        let comparer = Comparer {
+        let pair = Pair {
             entry,
             truth,
             query: *query,
@@ -122,10 +122,10 @@ pub async fn compare<'a>(
             server,
             scrape_interval,
         };
-        match comparer.compare().await? {
+        match pair.compare().await? {
             Ok(all) => {
                 let untrue = all.iter().filter(|one| !one.agrees);
-                notes.extend(untrue.map(|one| comparer.untrue(one)));
+                notes.extend(untrue.map(|one| pair.untrue(one)));
                 compared.extend(all);
             }
             Err(reason) => notes.push(Note::of_query(
@@ -138,7 +138,8 @@ pub async fn compare<'a>(
     Ok((compared, notes))
 }
 
-struct Comparer<'c, 'a> {
+/// A panel's query and the figure that it must show.
+struct Pair<'c, 'a> {
     entry: &'c Comparison,
     truth: &'c Truth,
     query: Query<'a>,
@@ -147,7 +148,7 @@ struct Comparer<'c, 'a> {
     scrape_interval: Duration,
 }
 
-impl<'a> Comparer<'_, 'a> {
+impl<'a> Pair<'_, 'a> {
     /// What was compared; or why it can't be.
     async fn compare(&self) -> Result<Result<Vec<Compared>, String>, Refusal> {
         let name = self.entry.phase.as_deref().unwrap_or("measure");

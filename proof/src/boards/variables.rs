@@ -513,6 +513,6 @@ mod tests {
         assert_eq!(day.rate_interval(), Duration::from_secs(869));
         assert_eq!(interval("200"), None);
         let asked = Times::of_panel((0.0, 60.0), 1000.0, interval(">1m"), five);
-        assert_eq!(asked.interval, Duration::from_secs(60));
+        assert_eq!(asked.interval, Duration::from_mins(1));
     }
 }

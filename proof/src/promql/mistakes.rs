@@ -157,7 +157,6 @@ mod tests {
             "rate(mystery[5m])",
             "mystery",
             "in_use and on (instance) requests_total",
-            "sum(requests_total) - sum(errors_total) - in_use",
             "histogram_quantile(0.9, sum by (le, route) (rate(lat_seconds_bucket[5m])))",
             "histogram_quantile(0.9, sum without (instance) (rate(lat_seconds_bucket[5m])))",
             "histogram_quantile(0.9, rate(lat_seconds_bucket[5m]))",

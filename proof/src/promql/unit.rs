@@ -214,8 +214,7 @@ fn multiplied(left: Unit, right: Unit) -> Unit {
                 _ => (one, other),
             };
             let sense = match (kept.sense, factor.sense) {
-                (sense, Sense::Truth | Sense::Share) => sense,
-                (Sense::Share, sense) => sense,
+                (sense, Sense::Truth | Sense::Share) | (Sense::Share, sense) => sense,
                 _ => Sense::Either,
             };
             Unit::Quantity(Quantity {

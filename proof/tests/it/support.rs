@@ -12,7 +12,7 @@ use stack::server::{Backend, Found, Source, require};
 use tempfile::TempDir;
 
 /// How long a server may take to start on a loaded machine.
-const READY_DEADLINE: Duration = Duration::from_secs(60);
+const READY_DEADLINE: Duration = Duration::from_mins(1);
 
 /// Runs `chitram-proof boards` with these arguments.
 pub(crate) fn boards(arguments: &[&str]) -> Output {

@@ -144,7 +144,7 @@ fn shows_stale_value(panel: &Panel) -> bool {
 /// Grafana doesn't run a hidden query for an expression that uses it in every version.
 fn hidden_query_used(panel: &Panel) -> Option<(&'static str, String)> {
     let hidden = panel.targets.iter().filter(|target| target.hide);
-    let uses = |letter: &str| {
+    let is_needed = |letter: &str| {
         panel
             .targets
             .iter()
@@ -158,7 +158,7 @@ fn hidden_query_used(panel: &Panel) -> Option<(&'static str, String)> {
     };
     let used = hidden
         .map(|target| target.ref_id.as_str())
-        .find(|letter| uses(letter))?;
+        .find(|letter| is_needed(letter))?;
     let sentence = format!("query {used} is hidden, and an expression of the panel needs it");
     Some((codes::HIDDEN_QUERY_USED, sentence))
 }

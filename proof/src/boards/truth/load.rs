@@ -147,12 +147,17 @@ struct Figures {
     latency: Latency,
 }
 
+/// In microseconds.
 #[derive(Deserialize)]
 struct Latency {
-    p50_us: Option<u64>,
-    p95_us: Option<u64>,
-    p99_us: Option<u64>,
-    p999_us: Option<u64>,
+    #[serde(rename = "p50_us")]
+    p50: Option<u64>,
+    #[serde(rename = "p95_us")]
+    p95: Option<u64>,
+    #[serde(rename = "p99_us")]
+    p99: Option<u64>,
+    #[serde(rename = "p999_us")]
+    p999: Option<u64>,
 }
 
 impl From<LoadResult> for Truth {
@@ -190,10 +195,10 @@ impl Figures {
     fn percentiles(&self, route: Option<&str>) -> Vec<Percentile> {
         let latency = &self.latency;
         [
-            (0.5, latency.p50_us),
-            (0.95, latency.p95_us),
-            (0.99, latency.p99_us),
-            (0.999, latency.p999_us),
+            (0.5, latency.p50),
+            (0.95, latency.p95),
+            (0.99, latency.p99),
+            (0.999, latency.p999),
         ]
         .into_iter()
         .filter_map(|(quantile, us)| {

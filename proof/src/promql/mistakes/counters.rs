@@ -1,10 +1,9 @@
 //! Counters used as gauges, and gauges used as counters.
 
 use promql_parser::parser::Expr;
-use promql_parser::parser::token::T_SUB;
 
 use super::super::types::{Kind, Types};
-use super::super::{aggregation, function, metric, metrics, selector, walk};
+use super::super::{aggregation, function, metric, selector, walk};
 use super::{DELTA_OF_COUNTER, Mistake, RATE_OF_GAUGE, RAW_COUNTER, SUM_BEFORE_RATE};
 
 /// Functions that take a drop for a restart of the program.
@@ -40,7 +39,7 @@ pub(super) fn mistakes(expr: &Expr, types: &Types) -> Vec<Mistake> {
 }
 
 fn of_counter(name: &str, expr: &Expr, above: &[&Expr]) -> Option<Mistake> {
-    if only_presence(expr, above) || in_balance(name, above) {
+    if only_presence(expr, above) {
         return None;
     }
     let user = above
@@ -96,20 +95,6 @@ fn of_gauge(name: &str, above: &[&Expr]) -> Option<Mistake> {
     ))
 }
 
-/// Whether the counter is one side of a balance: a difference of other counters of the same programs, all of which begin at 0
-/// with a restart. Such differences tell what got lost.
-fn in_balance(name: &str, above: &[&Expr]) -> bool {
-    above.iter().any(|above| match above {
-        Expr::Binary(binary) => {
-            binary.op.id() == T_SUB
-                && metrics(&binary.lhs)
-                    .union(&metrics(&binary.rhs))
-                    .any(|other| other != name)
-        }
-        _ => false,
-    })
-}
-
 /// Whether the counter's value matters to nothing.
 fn only_presence(expr: &Expr, above: &[&Expr]) -> bool {
     let asked = |above: &&Expr| {
@@ -120,7 +105,7 @@ fn only_presence(expr: &Expr, above: &[&Expr]) -> bool {
     let filters = path.windows(2).any(|pair| match pair[0] {
         Expr::Binary(binary) => {
             matches!(binary.op.to_string().as_str(), "and" | "unless")
-                && std::ptr::eq(&*binary.rhs, pair[1])
+                && std::ptr::eq(binary.rhs.as_ref(), pair[1])
         }
         _ => false,
     });
