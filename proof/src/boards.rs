@@ -12,6 +12,7 @@ pub mod declared;
 pub mod expectations;
 pub mod folder;
 pub mod format;
+pub mod known;
 pub mod lint;
 pub mod live;
 pub mod model;
@@ -29,18 +30,16 @@ pub mod variables;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use self::declared::Declared;
-use self::expectations::Expectations;
-use self::folder::{BoardFile, Folder};
+use self::folder::BoardFile;
 use self::format::Mode;
+use self::known::Known;
 use self::lint::Parsed;
 use self::live::{Outcome, Task};
 use self::notes::{Found, Note};
 use self::report::{Allowance, Report, Totals};
-use self::rule_files::Rules;
 use self::server::Server;
 use self::settings::{Arguments, Settings};
-use self::truth::{Compared, Truth};
+use self::truth::Compared;
 use self::variables::Scope;
 use crate::exit::{Exit, Refusal};
 use crate::finding::Finding;
@@ -78,35 +77,6 @@ fn formatted(arguments: &Arguments) -> Result<Exit, Refusal> {
         Mode::Check if !differed.is_empty() => Exit::Findings,
         _ => Exit::Proven,
     })
-}
-
-/// What is known before any query is asked.
-struct Known {
-    folder: Folder,
-    expectations: Expectations,
-    declared: Declared,
-    rules: Rules,
-    truth: Option<Truth>,
-}
-
-impl Known {
-    fn read(arguments: &Arguments) -> Result<Self, Refusal> {
-        let expectations = match &arguments.expectations {
-            Some(file) => Expectations::read(file)?,
-            None => Expectations::default(),
-        };
-        let rules = match &arguments.rules {
-            Some(folder) => Rules::read(folder)?,
-            None => Rules::default(),
-        };
-        Ok(Self {
-            folder: folder::read(&arguments.path)?,
-            expectations,
-            declared: Declared::read(&arguments.declared)?,
-            rules,
-            truth: arguments.truth.as_deref().map(Truth::read).transpose()?,
-        })
-    }
 }
 
 /// Reads, asks and judges; nothing is printed.
@@ -224,7 +194,7 @@ async fn look<'a>(
             scoped.push((parsed.query, scope));
         }
     }
-    let (outcomes, found) = live::judge(tasks, server, &settings, &known.expectations).await?;
+    let (outcomes, found) = live::judge(tasks, server, &settings, known).await?;
     notes.extend(found);
     let mut compared = Vec::new();
     if let Some(truth) = &known.truth {

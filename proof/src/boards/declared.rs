@@ -11,6 +11,7 @@ use std::path::Path;
 use promql_parser::parser::{Expr, LabelModifier, VectorSelector};
 use serde::Deserialize;
 
+use super::absence::Absence;
 use super::choices::{self, PLACEHOLDER};
 use super::codes;
 use super::expectations::Expectations;
@@ -124,6 +125,22 @@ impl Declared {
     pub fn tell(&self, types: &mut Types) {
         for (name, metric) in &self.metrics {
             types.declare(name, &metric.kind, &metric.unit);
+        }
+    }
+
+    /// Whether what is absent can appear: a program declares it, a rule records it, or Prometheus makes it of itself. What
+    /// nobody declares is a wrong name.
+    pub fn can_appear(&self, absence: &Absence, rules: &Rules) -> bool {
+        let of_others = |name: &str| rules.recorded.contains(name) || OF_PROMETHEUS.contains(&name);
+        match absence {
+            Absence::Metric { name, .. } => of_others(name) || self.family(name).is_some(),
+            Absence::Label { metric, label, .. } => {
+                let declared = self.family(metric);
+                of_others(metric)
+                    || declared.is_some_and(|(_, metric)| metric.labels.contains_key(label))
+            }
+            Absence::Value { .. } | Absence::Combination { .. } => true,
+            Absence::Refused { .. } => false,
         }
     }
 

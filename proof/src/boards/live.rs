@@ -10,7 +10,7 @@ use promql_parser::parser::Expr;
 
 use super::absence::{self, Absence};
 use super::codes;
-use super::expectations::Expectations;
+use super::known::Known;
 use super::lint::Parsed;
 use super::notes::{Note, found_in};
 use super::queries::{Origin, Query};
@@ -94,14 +94,14 @@ pub async fn judge<'a>(
     tasks: Vec<Task<'_, 'a>>,
     server: &Server,
     settings: &Settings,
-    expectations: &Expectations,
+    known: &Known,
 ) -> Result<(Vec<Outcome<'a>>, Vec<Note<'a>>), Refusal> {
     let judged: Vec<(Outcome<'a>, Vec<Note<'a>>)> = stream::iter(tasks)
         .map(|task| async move {
             let judge = Judge {
                 server,
                 settings,
-                expectations,
+                known,
                 query: task.parsed.query,
             };
             judge.query(task.parsed, task.scope).await
@@ -117,7 +117,7 @@ pub async fn judge<'a>(
 struct Judge<'j, 'a> {
     server: &'j Server,
     settings: &'j Settings,
-    expectations: &'j Expectations,
+    known: &'j Known,
     query: Query<'a>,
 }
 
@@ -207,8 +207,9 @@ impl<'a> Judge<'_, 'a> {
         let mut notes = Vec::new();
         let absences = self.absences(expr).await?;
         for absence in &absences {
-            // A value that appears with a fault may be missing; a name that is wrong stays wrong.
-            let accepted = expected.is_some() && absence.code() == codes::VALUE_WITHOUT_SERIES;
+            // What appears with a fault may be missing; a name that is wrong stays wrong.
+            let known = self.known;
+            let accepted = expected.is_some() && known.declared.can_appear(absence, &known.rules);
             if !accepted {
                 notes.push(self.note(absence.code(), absence.to_string()));
             }
@@ -243,7 +244,10 @@ impl<'a> Judge<'_, 'a> {
 
     /// Why the query may be empty now. Under what it exists for it may not.
     fn expected_empty(&self) -> Option<&str> {
-        let entry = self.expectations.empty(found_in(self.query))?;
+        if let Origin::Annotation(_) = self.query.origin {
+            return Some("annotations show events, and none happened");
+        }
+        let entry = self.known.expectations.empty(found_in(self.query))?;
         let under = entry.alive_under.as_ref();
         let alive = under.is_some_and(|under| self.settings.under.contains(under));
         (!alive).then_some(entry.why.as_str())

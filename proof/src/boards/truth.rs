@@ -227,7 +227,7 @@ impl<'a> Pair<'_, 'a> {
         truth: f64,
     ) -> Result<Result<Compared, String>, Refusal> {
         let asked = self.scope.at(*times).query(self.query.expr()).text;
-        let value = match self.value(&asked, times.to).await? {
+        let value = match self.value(&asked, &self.entry.series, times.to).await? {
             Ok(Some(value)) => value,
             Ok(None) => return Ok(Err(format!("no series of the result fits: {asked}"))),
             Err(reason) => return Ok(Err(reason)),
@@ -271,9 +271,11 @@ impl<'a> Pair<'_, 'a> {
         times: &Times,
         truth: f64,
     ) -> Result<Result<Compared, String>, Refusal> {
+        // The expression itself selects what counts.
+        let all = BTreeMap::new();
         let (after, before) = (
-            self.value(counter, times.to).await?,
-            self.value(counter, times.from).await?,
+            self.value(counter, &all, times.to).await?,
+            self.value(counter, &all, times.from).await?,
         );
         let (after, before) = match (after, before) {
             (Ok(Some(after)), Ok(before)) => (after, before.unwrap_or(0.0)),
@@ -285,16 +287,16 @@ impl<'a> Pair<'_, 'a> {
         Ok(Ok(self.compared(truth, shown, agrees, "exact".to_owned())))
     }
 
-    /// The sum of the series that fit, at a moment.
+    /// The sum of the series that have these labels, at a moment.
     async fn value(
         &self,
         expression: &str,
+        labels: &BTreeMap<String, String>,
         at: f64,
     ) -> Result<Result<Option<f64>, String>, Refusal> {
         let found = or_wrong(self.server.at(expression, at).await)?;
         let fits = |series: &&Series| {
-            self.entry
-                .series
+            labels
                 .iter()
                 .all(|(label, value)| series.labels.get(label).map_or("", String::as_str) == value)
         };

@@ -199,6 +199,20 @@ fn a_panel_may_be_empty_while_nothing_is_wrong_and_not_when_something_is() {
 }
 
 #[test]
+fn what_can_appear_may_be_missing_while_nothing_is_wrong() {
+    let Some(server) = prometheus() else { return };
+    // No alert ever fired, so that there is no such series at all.
+    let expr = r#"count(ALERTS{instance=~"$instance"})"#;
+    let expected = format!(
+        "{ORPHANS}[[panel]]\nboard = 'clean'\nid = 1\nempty_when_healthy = true\nwhy = 'No alert.'\n"
+    );
+    let mut quiet = board(expr);
+    quiet["panels"][0]["fieldConfig"]["defaults"]["unit"] = json!("short");
+    let report = ask(&server, &quiet, &expected, &[], 0);
+    assert_eq!(verdict(&report), "empty-as-expected");
+}
+
+#[test]
 fn an_expectation_excuses_no_wrong_name() {
     let Some(server) = prometheus() else { return };
     let expr = r#"sum(rate(http_request_total{instance=~"$instance"}[$__rate_interval]))"#;
