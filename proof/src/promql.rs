@@ -1,7 +1,7 @@
 //! PromQL as a tree: what boards and rules have in common when their expressions are judged.
 //!
 //! Nothing here asks a server. What a metric is (counter, gauge, seconds, bytes) comes from [`types`]; the judgements are
-//! in [`mistakes`], the arithmetic of units in [`unit`].
+//! in [`mistakes`], the arithmetic of units in [`mod@unit`].
 
 pub mod mistakes;
 pub mod types;

@@ -235,14 +235,17 @@ impl<'a> Pair<'_, 'a> {
         // As a reader takes it: by the unit beside the number.
         let (per_second, scale) = units::shown_in(self.unit());
         let mut shown = value / scale;
-        if self.entry.what == What::Count && per_second {
-            shown *= times.range().as_secs_f64();
+        if self.entry.what == What::Count {
+            // The samples of a window are one scrape less apart than the window is long; Prometheus extrapolates over the
+            // rest, in which the load does nothing.
+            let range = times.range().as_secs_f64();
+            let sampled = range - self.scrape_interval.as_secs_f64();
+            shown *= if per_second { sampled } else { sampled / range };
         }
         let (agrees, tolerance) = match self.entry.what {
             What::Count => {
-                // The window's ends are extrapolated over up to one scrape each.
                 let length = (phase.to - phase.from).max(1.0);
-                let tolerance = 2.0 * truth * self.scrape_interval.as_secs_f64() / length + 1.0;
+                let tolerance = truth * self.scrape_interval.as_secs_f64() / length + 1.0;
                 (
                     (shown - truth).abs() <= tolerance,
                     format!("{tolerance:.0} requests"),
