@@ -4,126 +4,20 @@
 //! with everything escaped twice (once for the expression, once for the PromQL string); "All" with a value of its own is
 //! filled in as that value says; and a name that is no variable stays as it is, which PromQL then refuses.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+mod filling;
+mod references;
+mod times;
 
-use promql_parser::util::parse_duration;
+use std::collections::{BTreeMap, BTreeSet};
+
+use filling::Filling;
+
+pub use filling::Selection;
+pub use references::{Reference, references};
+pub use times::{Times, interval};
 
 /// The prefix of Grafana's own variables, which nobody declares.
 const BUILT_IN: &str = "__";
-
-/// The formats of `${name:format}` that are known here: those that make sense in PromQL.
-const FORMATS: &[&str] = &[
-    "raw",
-    "csv",
-    "text",
-    "pipe",
-    "regex",
-    "glob",
-    "json",
-    "doublequote",
-    "singlequote",
-];
-
-/// What is chosen for a variable.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Selection {
-    /// One value.
-    One(String),
-    /// Several values, or every value.
-    Many(Vec<String>),
-    /// "All", which the variable wants filled in as this text, unescaped.
-    AllAs(String),
-}
-
-/// A variable as it is filled in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Filling {
-    selection: Selection,
-    /// It may stand for several values, even if one is chosen: then that one is a regular expression too.
-    multiple: bool,
-}
-
-/// The range that a board shows, and the steps of a panel in it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Times {
-    /// Unix seconds.
-    pub from: f64,
-    /// Unix seconds.
-    pub to: f64,
-    /// Between two points of the panel: `$__interval`.
-    pub interval: Duration,
-    /// Between two scrapes, as the data source of Grafana knows it.
-    pub scrape_interval: Duration,
-}
-
-impl Times {
-    /// The times of a panel: its step is the range over its points, and at least `least` and the scrape interval.
-    pub fn of_panel(
-        range: (f64, f64),
-        points: f64,
-        least: Option<Duration>,
-        scrape_interval: Duration,
-    ) -> Self {
-        let (from, to) = range;
-        let even = ((to - from) / points.max(1.0)).max(0.0);
-        // Whole seconds from one second on: a step of 1.37 s makes no two reads of a board alike.
-        let even = if even > 1.0 { even.ceil() } else { even };
-        let even = Duration::try_from_secs_f64(even).unwrap_or(Duration::MAX);
-        Self {
-            from,
-            to,
-            interval: even.max(least.unwrap_or(scrape_interval)),
-            scrape_interval,
-        }
-    }
-
-    /// `$__rate_interval`: Grafana's documented maximum of interval + scrape interval and four scrape intervals, so that
-    /// a window always holds enough samples and no increase between two windows is lost.
-    pub fn rate_interval(&self) -> Duration {
-        (self.interval + self.scrape_interval).max(self.scrape_interval * 4)
-    }
-
-    /// `$__range`.
-    pub fn range(&self) -> Duration {
-        Duration::try_from_secs_f64((self.to - self.from).max(0.0)).unwrap_or_default()
-    }
-
-    /// One of Grafana's own variables.
-    fn built_in(&self, name: &str) -> Option<String> {
-        let milliseconds = |length: Duration| length.as_millis().to_string();
-        Some(match name {
-            "__interval" => text_of(self.interval),
-            "__interval_ms" => milliseconds(self.interval),
-            "__rate_interval" => text_of(self.rate_interval()),
-            "__rate_interval_ms" => milliseconds(self.rate_interval()),
-            "__range" => format!("{}s", self.range().as_secs()),
-            "__range_s" => self.range().as_secs().to_string(),
-            "__range_ms" => milliseconds(self.range()),
-            "__from" => format!("{:.0}", self.from * 1000.0),
-            "__to" => format!("{:.0}", self.to * 1000.0),
-            _ => return None,
-        })
-    }
-}
-
-/// A length as PromQL reads it.
-fn text_of(length: Duration) -> String {
-    if length.subsec_millis() == 0 {
-        format!("{}s", length.as_secs())
-    } else {
-        format!("{}ms", length.as_millis())
-    }
-}
-
-/// An interval of a panel or variable: `30s`, `>30s`, `1m`. A number alone is none, though PromQL takes it for seconds.
-pub fn interval(text: &str) -> Option<Duration> {
-    let text = text.trim().trim_start_matches(['>', '=']);
-    if text.parse::<f64>().is_ok() {
-        return None;
-    }
-    parse_duration(text).ok()
-}
 
 /// The variables that are known at a place, with what is chosen.
 #[derive(Clone, Debug)]
@@ -249,177 +143,10 @@ enum Missing {
     Format(String),
 }
 
-impl Filling {
-    fn values(&self) -> Vec<&str> {
-        match &self.selection {
-            Selection::One(value) | Selection::AllAs(value) => vec![value],
-            Selection::Many(values) => values.iter().map(String::as_str).collect(),
-        }
-    }
-
-    /// As Grafana's Prometheus data source fills it in.
-    fn in_query(&self) -> String {
-        if let Selection::AllAs(text) = &self.selection {
-            return text.clone();
-        }
-        let values = self.values();
-        match values.as_slice() {
-            [one] if !self.multiple => escape_string(one),
-            [one] => escape_twice(one),
-            many => {
-                let escaped: Vec<_> = many.iter().map(|value| escape_twice(value)).collect();
-                format!("({})", escaped.join("|"))
-            }
-        }
-    }
-
-    /// As a heading says it.
-    fn in_title(&self) -> String {
-        match &self.selection {
-            Selection::AllAs(_) => "All".to_owned(),
-            _ => self.values().join(" + "),
-        }
-    }
-
-    /// As a format asks (`${name:format}`). "All" with a value of its own is filled in as that value whatever the format.
-    fn formatted(&self, format: &str) -> Option<String> {
-        if !FORMATS.contains(&format) {
-            return None;
-        }
-        if let (Selection::AllAs(text), true) = (&self.selection, format != "text") {
-            return Some(text.clone());
-        }
-        let values = self.values();
-        let quoted = |quote: char| {
-            let each = |value: &&str| {
-                let value = value.replace(quote, &format!("\\{quote}"));
-                format!("{quote}{value}{quote}")
-            };
-            values.iter().map(each).collect::<Vec<_>>().join(",")
-        };
-        let escaped = || {
-            values
-                .iter()
-                .map(|value| escape_regex(value))
-                .collect::<Vec<_>>()
-        };
-        Some(match format {
-            "raw" | "csv" => values.join(","),
-            "text" => self.in_title(),
-            "pipe" => values.join("|"),
-            "regex" => match escaped().as_slice() {
-                [one] => one.clone(),
-                many => format!("({})", many.join("|")),
-            },
-            "glob" => match values.as_slice() {
-                [one] => (*one).to_owned(),
-                many => format!("{{{}}}", many.join(",")),
-            },
-            "json" => match values.as_slice() {
-                [one] if !self.multiple => serde_json::json!(one).to_string(),
-                many => serde_json::json!(many).to_string(),
-            },
-            "doublequote" => quoted('"'),
-            "singlequote" => quoted('\''),
-            _ => return None,
-        })
-    }
-}
-
-/// For a PromQL string.
-fn escape_string(value: &str) -> String {
-    value.replace('\\', "\\\\").replace('"', "\\\"")
-}
-
-/// For a regular expression.
-fn escape_regex(value: &str) -> String {
-    escape(value, "\\^$*+?.()|[]{}/", "\\")
-}
-
-/// For a regular expression in a PromQL string.
-fn escape_twice(value: &str) -> String {
-    escape(&value.replace('\\', "\\\\\\\\"), "^$*{}[]'+?.()|", "\\\\")
-}
-
-/// Puts `sign` before each of the `special` characters.
-fn escape(value: &str, special: &str, sign: &str) -> String {
-    let mut escaped = String::with_capacity(value.len());
-    for character in value.chars() {
-        if special.contains(character) {
-            escaped.push_str(sign);
-        }
-        escaped.push(character);
-    }
-    escaped
-}
-
-/// A place in a text where a variable is named.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reference<'a> {
-    /// First byte.
-    pub start: usize,
-    /// First byte after it.
-    pub end: usize,
-    /// The variable.
-    pub name: &'a str,
-    /// How it wants to be filled in: `${name:format}`.
-    pub format: Option<&'a str>,
-}
-
-/// Every place where a variable is named, in order: `$name`, `${name}`, `${name:format}`, `[[name]]`, `[[name:format]]`.
-/// A number is none: `$1` is a group of `label_replace`.
-pub fn references(text: &str) -> Vec<Reference<'_>> {
-    let mut found = Vec::new();
-    let mut at = 0;
-    while let Some(next) = text[at..].find(['$', '[']) {
-        let start = at + next;
-        match reference(text, start) {
-            Some(reference) => {
-                at = reference.end;
-                if !reference.name.bytes().all(|byte| byte.is_ascii_digit()) {
-                    found.push(reference);
-                }
-            }
-            None => at = start + 1,
-        }
-    }
-    found
-}
-
-/// The reference that begins here, if one does.
-fn reference(text: &str, start: usize) -> Option<Reference<'_>> {
-    let rest = &text[start..];
-    let (inner, length) = if let Some(braced) = rest.strip_prefix("${") {
-        let end = braced.find('}')?;
-        (&braced[..end], end + 3)
-    } else if let Some(bracketed) = rest.strip_prefix("[[") {
-        let end = bracketed.find("]]")?;
-        (&bracketed[..end], end + 4)
-    } else {
-        let plain = rest.strip_prefix('$')?;
-        let end = plain.find(|c: char| !is_word(c)).unwrap_or(plain.len());
-        (&plain[..end], end + 1)
-    };
-    let (name, format) = match inner.split_once(':') {
-        Some((name, format)) => (name, Some(format)),
-        None => (inner, None),
-    };
-    // `${name.field}`: a field of a value with parts, of which queries have none.
-    let name = name.split('.').next().unwrap_or(name);
-    (!name.is_empty() && name.chars().all(is_word)).then_some(Reference {
-        start,
-        end: start + length,
-        name,
-        format,
-    })
-}
-
-fn is_word(character: char) -> bool {
-    character.is_ascii_alphanumeric() || character == '_'
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn scope() -> Scope {
