@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::boards::{self, settings::Arguments};
 use crate::exit::{Exit, Refusal};
+use crate::rules;
 
 const AFTER_HELP: &str = "\
 Exit codes:
@@ -25,6 +26,8 @@ struct Cli {
 enum Command {
     #[command(after_help = AFTER_HELP)]
     Boards(Box<Arguments>),
+    #[command(after_help = AFTER_HELP)]
+    Rules(Box<rules::Arguments>),
 }
 
 /// Parses the arguments of this process and runs the command.
@@ -46,5 +49,6 @@ pub async fn main() -> Result<Exit, Refusal> {
     };
     match cli.command {
         Command::Boards(arguments) => boards::run(&arguments).await,
+        Command::Rules(arguments) => rules::run(&arguments).await,
     }
 }

@@ -11,3 +11,4 @@ pub mod finding;
 pub mod http;
 pub mod prometheus;
 pub mod promql;
+pub mod rules;

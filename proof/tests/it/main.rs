@@ -1,4 +1,4 @@
-//! `chitram-proof` as people run it: boards with one mistake each, files that are no boards, and a real Prometheus.
+//! `chitram-proof` as people run it: boards and rules with one mistake each, files that are neither, and a real Prometheus.
 #![forbid(unsafe_code)]
 #![allow(
     clippy::unwrap_used,
@@ -8,5 +8,6 @@
 mod commands;
 mod findings;
 mod live;
+mod rules;
 mod support;
 mod truth;

@@ -1,0 +1,224 @@
+//! Alertmanager's inhibitions against the alerts: which alert silences which, and by which labels.
+//!
+//! Alertmanager takes a label that is absent on both sides for equal. An inhibition that lists a label that neither alert
+//! carries silences everything that its matchers name.
+
+use promql_parser::label::Matcher;
+use promql_parser::parser::Expr;
+use promql_parser::parser::token::{T_LAND, T_LOR, T_LUNLESS};
+
+use super::codes;
+use super::files::{Inhibition, Rule};
+use super::tree::selections;
+use crate::finding::Finding;
+use crate::promql;
+
+/// Checks one inhibition.
+pub(super) fn check(
+    file: &str,
+    inhibition: &Inhibition,
+    rules: &[Rule],
+    findings: &mut Vec<Finding>,
+) {
+    let subject = format!(
+        "{} silences {}",
+        inhibition.source_matchers.join(", "),
+        inhibition.target_matchers.join(", ")
+    );
+    let mut add = |code: &'static str, sentence: String| {
+        findings.push(Finding {
+            code,
+            file: file.to_owned(),
+            subject: subject.clone(),
+            query: None,
+            sentence,
+        });
+    };
+    let sides =
+        [&inhibition.source_matchers, &inhibition.target_matchers].map(|texts| matchers(texts));
+    let [Some(source), Some(target)] = sides else {
+        add(
+            codes::MATCHERS_UNREADABLE,
+            "write matchers as label=\"value\"".to_owned(),
+        );
+        return;
+    };
+    let matching = |wanted: &[Matcher]| -> Vec<&Rule> {
+        rules
+            .iter()
+            .filter(|rule| rule.alert().is_some() && may_match(rule, wanted))
+            .collect()
+    };
+    let (sources, targets) = (matching(&source), matching(&target));
+    if sources.is_empty() || targets.is_empty() {
+        let side = if sources.is_empty() {
+            "source"
+        } else {
+            "target"
+        };
+        add(
+            codes::INHIBITION_WITHOUT_ALERT,
+            format!("no alert matches its {side}_matchers"),
+        );
+    }
+    for label in &inhibition.equal {
+        let absent = |rule: &&&Rule| !carries(rule, label);
+        if let (Some(source), Some(target)) =
+            (sources.iter().find(absent), targets.iter().find(absent))
+        {
+            add(
+                codes::INHIBITION_BY_AN_ABSENT_LABEL,
+                format!(
+                    "neither {} nor {} carries the label {label}, and absent labels are equal: the one silences the other whatever they are about",
+                    source.alert().unwrap_or_default(),
+                    target.alert().unwrap_or_default()
+                ),
+            );
+        }
+    }
+}
+
+/// Alertmanager's matchers are those of a selector.
+fn matchers(texts: &[String]) -> Option<Vec<Matcher>> {
+    match promql::parse(&format!("{{{}}}", texts.join(","))).ok()? {
+        Expr::VectorSelector(selector) => Some(selector.matchers.matchers),
+        _ => None,
+    }
+}
+
+fn may_match(rule: &Rule, matchers: &[Matcher]) -> bool {
+    matchers.iter().all(|matcher| {
+        let value = match matcher.name.as_str() {
+            "alertname" => rule.alert(),
+            label => rule.labels.get(label).map(String::as_str),
+        };
+        match value {
+            Some(value) => matcher.is_match(value),
+            None if carries(rule, &matcher.name) => {
+                fixed(rule, &matcher.name).is_none_or(|value| matcher.is_match(&value))
+            }
+            None => matcher.is_match(""),
+        }
+    })
+}
+
+/// The value of a label that every selection of the rule fixes.
+fn fixed(rule: &Rule, label: &str) -> Option<String> {
+    let selections = selections(rule.expr.as_ref()?);
+    let values: Option<Vec<String>> = selections
+        .iter()
+        .map(|selection| {
+            let matcher = selection.matcher(label)?;
+            (matcher.op == promql_parser::label::MatchOp::Equal).then(|| matcher.value.clone())
+        })
+        .collect();
+    let values = values?;
+    let first = values.first()?.clone();
+    values.iter().all(|value| *value == first).then_some(first)
+}
+
+/// Whether an alert surely has the label.
+fn carries(rule: &Rule, label: &str) -> bool {
+    rule.labels.contains_key(label) || rule.expr.as_ref().is_some_and(|expr| keeps(expr, label))
+}
+
+/// Whether the result of an expression surely has the label. Scraped series have `job` and `instance`.
+fn keeps(expr: &Expr, label: &str) -> bool {
+    match expr {
+        Expr::VectorSelector(selector) => {
+            let scraped = !selector.name.as_deref().unwrap_or_default().contains(':');
+            (scraped && matches!(label, "job" | "instance"))
+                || selector
+                    .matchers
+                    .matchers
+                    .iter()
+                    .any(|matcher| matcher.name == label && !matcher.is_match(""))
+        }
+        Expr::MatrixSelector(matrix) => keeps(&Expr::VectorSelector(matrix.vs.clone()), label),
+        Expr::Paren(paren) => keeps(&paren.expr, label),
+        Expr::Unary(unary) => keeps(&unary.expr, label),
+        Expr::Subquery(subquery) => keeps(&subquery.expr, label),
+        Expr::Call(call) if call.func.name.starts_with("absent") => {
+            call.args.args.iter().any(|argument| {
+                selections(argument).iter().any(|selection| {
+                    selection
+                        .matcher(label)
+                        .is_some_and(|matcher| matcher.op == promql_parser::label::MatchOp::Equal)
+                })
+            })
+        }
+        Expr::Call(call) => call.args.args.iter().any(|argument| keeps(argument, label)),
+        Expr::Aggregate(aggregate) => match &aggregate.modifier {
+            None => false,
+            Some(modifier) => {
+                let listed = modifier
+                    .labels()
+                    .labels
+                    .iter()
+                    .any(|listed| listed == label);
+                if modifier.is_include() {
+                    listed
+                } else {
+                    !listed && keeps(&aggregate.expr, label)
+                }
+            }
+        },
+        Expr::Binary(binary) => match binary.op.id() {
+            T_LOR => keeps(&binary.lhs, label) && keeps(&binary.rhs, label),
+            T_LAND | T_LUNLESS => keeps(&binary.lhs, label),
+            _ => keeps(&binary.lhs, label) || keeps(&binary.rhs, label),
+        },
+        Expr::NumberLiteral(_) | Expr::StringLiteral(_) | Expr::Extension(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::rule;
+    use super::*;
+
+    fn codes(source: &str, target: &str, equal: &[&str]) -> Vec<&'static str> {
+        let rules = [
+            rule("ServiceDown", "max by (job) (up{job=\"a\"}) == 0"),
+            rule("CircuitOpen", "sum by (job, dependency) (circuit) > 0"),
+        ];
+        let inhibition = Inhibition {
+            source_matchers: vec![source.to_owned()],
+            target_matchers: vec![target.to_owned()],
+            equal: equal.iter().map(|&label| label.to_owned()).collect(),
+        };
+        let mut findings = Vec::new();
+        check("alertmanager.yml", &inhibition, &rules, &mut findings);
+        findings.into_iter().map(|finding| finding.code).collect()
+    }
+
+    #[test]
+    fn an_inhibition_by_labels_that_its_alerts_carry_is_right() {
+        let (source, target) = ("alertname=\"ServiceDown\"", "alertname=\"CircuitOpen\"");
+        assert_eq!(
+            codes(source, target, &["job", "service"]),
+            Vec::<&str>::new()
+        );
+        // One side has it, so it can't be absent on both.
+        assert_eq!(codes(source, target, &["dependency"]), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn a_label_that_neither_side_carries_silences_everything() {
+        let (source, target) = ("alertname=\"ServiceDown\"", "alertname=\"CircuitOpen\"");
+        assert_eq!(
+            codes(source, target, &["cluster"]),
+            [codes::INHIBITION_BY_AN_ABSENT_LABEL]
+        );
+    }
+
+    #[test]
+    fn an_inhibition_of_a_renamed_alert_is_found() {
+        let codes = codes(
+            "alertname=\"ServiceGone\"",
+            "severity=\"ticket\"",
+            &["service"],
+        );
+        assert_eq!(codes, [codes::INHIBITION_WITHOUT_ALERT]);
+    }
+}
