@@ -9,5 +9,6 @@ pub mod cli;
 pub mod exit;
 pub mod finding;
 pub mod http;
+pub mod preview;
 pub mod prometheus;
 pub mod promql;

@@ -8,5 +8,6 @@
 mod commands;
 mod findings;
 mod live;
+mod preview;
 mod support;
 mod truth;

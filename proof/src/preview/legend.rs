@@ -1,0 +1,120 @@
+//! The legend: a table of the series with their figures, which also says in text what a plot shows.
+
+use maud::{Markup, html};
+
+use super::{
+    line::{Line, time_of},
+    unit,
+};
+use crate::prometheus::Range;
+
+/// Series listed at first sight; the rest unfolds.
+const AT_SIGHT: usize = 8;
+/// Series named in a description.
+const DESCRIBED: usize = 8;
+/// Figures that every legend has, with their headings.
+const FIGURES: [(&str, &str); 3] = [("min", "min"), ("max", "max"), ("lastNotNull", "last")];
+
+/// A series with its place in the drawing.
+pub(super) struct Entry<'a> {
+    /// The series.
+    pub(super) line: &'a Line<'a>,
+    /// Its colour as CSS.
+    pub(super) colour: String,
+    /// Its dashes, from 0 to 3.
+    pub(super) dash: usize,
+    /// The drawing's scale is not the one at the edges.
+    pub(super) own_scale: bool,
+}
+
+/// The table. `more` are figures that the board wants beyond those that every legend has.
+pub(super) fn legend(entries: &[Entry], more: &[String], range: Range) -> Markup {
+    let more: Vec<&str> = more
+        .iter()
+        .map(String::as_str)
+        .filter(|name| !matches!(*name, "min" | "max" | "lastNotNull" | "last"))
+        .filter(|name| {
+            entries
+                .first()
+                .is_some_and(|entry| entry.line.figure(name).is_some())
+        })
+        .collect();
+    let (first, rest) = entries.split_at(entries.len().min(AT_SIGHT));
+    html! {
+        (table(first, &more, range, true))
+        @if !rest.is_empty() {
+            details.rest {
+                summary { (rest.len()) " more series" }
+                (table(rest, &more, range, false))
+            }
+        }
+    }
+}
+
+fn table(entries: &[Entry], more: &[&str], range: Range, with_head: bool) -> Markup {
+    html! {
+        table.legend {
+            thead.hidden[!with_head] {
+                tr {
+                    th scope="col" { span.hidden { "Series" } }
+                    @for name in more { th scope="col" { (name) } }
+                    @for (_, heading) in FIGURES { th scope="col" { (heading) } }
+                }
+            }
+            tbody { @for entry in entries { (row(entry, more, range)) } }
+        }
+    }
+}
+
+fn row(entry: &Entry, more: &[&str], range: Range) -> Markup {
+    let line = entry.line;
+    let figure = |name: &str| {
+        line.figure(name)
+            .flatten()
+            .map_or_else(|| "-".to_owned(), |value| line.field.text(value))
+    };
+    html! {
+        tr {
+            th scope="row" {
+                i class=(format!("key d{}", entry.dash)) style=(format!("--c:{}", entry.colour)) {}
+                (line.name)
+                @if entry.own_scale { " " span.quiet { "(scale of its own)" } }
+                @if let Some(step) = line.ended() { " " span.ended { "ended " (unit::date(time_of(range, step), "%H:%M:%S")) } }
+            }
+            @for name in more { td { (figure(name)) } }
+            @for (name, _) in FIGURES { td { (figure(name)) } }
+        }
+    }
+}
+
+/// The drawing in words: what, in which unit, and the figures of each series.
+pub(super) fn described(title: &str, kind: &str, lines: &[Line]) -> String {
+    let units: std::collections::BTreeSet<&str> = lines
+        .iter()
+        .map(|line| unit::name(&line.field.unit))
+        .collect();
+    let units: Vec<&str> = units.into_iter().collect();
+    let mut text = format!(
+        "{title}: {kind} in {}, {} series.",
+        units.join(" and "),
+        lines.len()
+    );
+    for line in lines.iter().take(DESCRIBED) {
+        let figure = |name: &str| {
+            line.figure(name)
+                .flatten()
+                .map_or_else(|| "none".to_owned(), |value| line.field.text(value))
+        };
+        text.push_str(&format!(
+            " {}: last {}, min {}, max {}.",
+            line.name,
+            figure("lastNotNull"),
+            figure("min"),
+            figure("max")
+        ));
+    }
+    if lines.len() > DESCRIBED {
+        text.push_str(" The legend lists the others.");
+    }
+    text
+}
