@@ -19,6 +19,7 @@ mod line;
 mod page;
 mod panel;
 mod plot;
+mod reduction;
 mod shape;
 mod states;
 mod table;

@@ -1,6 +1,6 @@
 //! What a panel's drawing is made from.
 
-use super::{event::Events, line::Line};
+use super::{event::Events, line::Line, reduction::Reduction};
 use crate::{boards::model::Panel, prometheus::Range};
 
 /// One panel with its data on the page's time steps.
@@ -29,17 +29,20 @@ impl Chart<'_> {
         legend["showLegend"] != false && legend["displayMode"] != "hidden"
     }
 
-    /// The figures that the board wants in the legend.
-    pub(super) fn legend_figures(&self) -> Vec<String> {
+    /// The figures that the board wants in the legend, as far as they are known here.
+    pub(super) fn legend_figures(&self) -> Vec<Reduction> {
         words(&self.panel.legend()["calcs"])
+            .iter()
+            .filter_map(|name| Reduction::named(name))
+            .collect()
     }
 
-    /// The figure to which a series is reduced where only one is shown.
-    pub(super) fn figure(&self) -> String {
-        words(&self.panel.options["reduceOptions"]["calcs"])
-            .into_iter()
-            .next()
-            .unwrap_or_else(|| "lastNotNull".to_owned())
+    /// How a series is reduced where only one figure is shown; the name of a reduction that is unknown here.
+    pub(super) fn reduction(&self) -> Result<Reduction, String> {
+        match words(&self.panel.options["reduceOptions"]["calcs"]).first() {
+            None => Ok(Reduction::LastNotNull),
+            Some(name) => Reduction::named(name).ok_or_else(|| name.clone()),
+        }
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) struct Events {
     /// Their colour as CSS.
     pub(super) colour: String,
     /// In no particular order.
-    pub(super) events: Vec<Event>,
+    pub(super) all: Vec<Event>,
     /// Events beyond those that are drawn.
     pub(super) left_out: usize,
     /// The server's sentence, if it refused the query.
@@ -71,7 +71,7 @@ pub(super) fn events(view: &EventView, range: Range) -> Events {
     Events {
         name: view.name.clone(),
         colour: colour::css(&view.colour).unwrap_or_else(|| "var(--fault)".to_owned()),
-        events: found,
+        all: found,
         left_out,
         error,
     }
@@ -151,7 +151,7 @@ mod tests {
             to,
             label: "store-slow".to_owned(),
         };
-        assert_eq!(found.events, [event(0.0, 10.0), event(30.0, 30.0)]);
-        assert!(found.events[1].is_moment());
+        assert_eq!(found.all, [event(0.0, 10.0), event(30.0, 30.0)]);
+        assert!(found.all[1].is_moment());
     }
 }

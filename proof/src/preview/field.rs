@@ -300,7 +300,9 @@ mod tests {
     use serde_json::json;
 
     fn panel(field_config: Value) -> Panel {
-        serde_json::from_value(json!({"type": "timeseries", "fieldConfig": field_config})).unwrap()
+        let mut panel = json!({"type": "timeseries"});
+        panel["fieldConfig"] = field_config;
+        serde_json::from_value(panel).unwrap()
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::{
     chart::Chart,
     field::Field,
     line::{Line, time_of},
+    reduction::Reduction,
     shape::{Interpolation, Pen, Shape, px, runs},
     unit,
 };
@@ -26,27 +27,17 @@ struct Figure<'a> {
 
 /// The panel's figures, or the name of a reduction that is unknown here.
 fn figures<'a>(chart: &'a Chart) -> Result<Vec<Figure<'a>>, String> {
-    let name = chart.figure();
-    chart
-        .lines
-        .iter()
-        .map(|line| {
-            let value = line.figure(&name).ok_or_else(|| name.clone())?;
-            Ok(figure(chart, line, value, &name))
-        })
-        .collect()
+    let reduction = chart.reduction()?;
+    let figure = |line| figure(chart, line, reduction);
+    Ok(chart.lines.iter().map(figure).collect())
 }
 
-fn figure<'a>(
-    chart: &Chart,
-    line: &'a Line<'a>,
-    value: Option<f64>,
-    reduction: &str,
-) -> Figure<'a> {
+fn figure<'a>(chart: &Chart, line: &'a Line<'a>, reduction: Reduction) -> Figure<'a> {
+    let value = line.figure(reduction);
     // Only what claims to be current can be out of date.
     let ended = line
         .ended()
-        .filter(|_| reduction == "lastNotNull")
+        .filter(|_| reduction == Reduction::LastNotNull)
         .map(|step| unit::date(time_of(chart.range, step), "%H:%M:%S"));
     let label = label_shown(chart, line);
     let text = match (&label, value) {

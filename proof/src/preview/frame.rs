@@ -4,7 +4,13 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{field::Field, field::pattern, line::fill, view::Answer};
+use super::{
+    field::Field,
+    field::pattern,
+    line::{Line, fill, lines},
+    reduction::Reduction,
+    view::Answer,
+};
 use crate::{
     boards::model::{Panel, Target, Transformation},
     prometheus::{Range, Series},
@@ -56,7 +62,7 @@ pub(super) fn frames(panel: &Panel, answers: &[Answer], range: Range) -> (Vec<Fr
             "labelsToFields" | "timeSeriesTable" => {}
             "merge" => frames = vec![join(frames, None)],
             "joinByField" | "seriesToColumns" => {
-                frames = vec![join(frames, step.options["byField"].as_str())]
+                frames = vec![join(frames, step.options["byField"].as_str())];
             }
             "organize" => frames
                 .iter_mut()
@@ -68,7 +74,7 @@ pub(super) fn frames(panel: &Panel, answers: &[Answer], range: Range) -> (Vec<Fr
                 .iter_mut()
                 .for_each(|frame| sort_by(frame, &step.options["sort"])),
             "reduce" if is_to_rows(step) => {
-                frames = vec![reduce(panel, answers, range, &step.options)]
+                frames = vec![reduce(panel, answers, range, &step.options)];
             }
             other => unknown.push(other.to_owned()),
         }
@@ -226,49 +232,27 @@ fn is_to_rows(step: &Transformation) -> bool {
 
 /// A row for each series with figures of it.
 fn reduce(panel: &Panel, answers: &[Answer], range: Range, options: &Value) -> Frame {
-    let figures: Vec<String> = options["reducers"]
+    let reductions: Vec<Reduction> = options["reducers"]
         .as_array()
         .into_iter()
         .flatten()
-        .filter_map(|name| name.as_str().map(str::to_owned))
+        .filter_map(|name| Reduction::named(name.as_str()?))
         .collect();
-    let (lines, left_out) = super::line::lines(panel, answers, range, ROWS);
-    let rows = lines
-        .iter()
-        .map(|line| {
-            let cells = figures
-                .iter()
-                .filter_map(|name| Some((heading(name), Cell::Number(line.figure(name)??))));
-            cells
-                .chain([("Field".to_owned(), Cell::Text(line.name.clone()))])
-                .collect()
-        })
-        .collect();
+    let (lines, left_out) = lines(panel, answers, range, ROWS);
+    let headings = reductions.iter().map(|one| one.heading().to_owned());
+    let row = |line: &Line| {
+        let cell =
+            |one: &Reduction| Some((one.heading().to_owned(), Cell::Number(line.figure(*one)?)));
+        let name = ("Field".to_owned(), Cell::Text(line.name.clone()));
+        reductions.iter().filter_map(cell).chain([name]).collect()
+    };
     Frame {
         columns: std::iter::once("Field".to_owned())
-            .chain(figures.iter().map(|name| heading(name)))
+            .chain(headings)
             .collect(),
-        rows,
+        rows: lines.iter().map(row).collect(),
         left_out,
         ref_id: String::new(),
-    }
-}
-
-/// As Grafana names the columns.
-fn heading(figure: &str) -> String {
-    match figure {
-        "lastNotNull" => "Last *".to_owned(),
-        "firstNotNull" => "First *".to_owned(),
-        "sum" => "Total".to_owned(),
-        other => {
-            let mut letters = other.chars();
-            let first: String = letters
-                .next()
-                .into_iter()
-                .flat_map(char::to_uppercase)
-                .collect();
-            first + letters.as_str()
-        }
     }
 }
 

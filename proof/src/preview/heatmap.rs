@@ -219,16 +219,16 @@ fn stretches(shaded: impl Iterator<Item = (usize, usize)>) -> BTreeMap<usize, Ve
 fn described(chart: &Chart, buckets: &[Bucket], bound: &impl Fn(&Bucket) -> String) -> String {
     let sum = |bucket: &Bucket| bucket.counts.iter().flatten().sum::<f64>();
     let total: f64 = buckets.iter().map(sum).sum();
-    let mut text = format!(
-        "{}: heatmap of {} buckets. Share of all observations:",
+    let share = |bucket: &Bucket| {
+        let share = unit::text(sum(bucket) / total, "percentunit", None);
+        format!(" up to {}, {share};", bound(bucket))
+    };
+    let shares: String = buckets.iter().map(share).collect();
+    format!(
+        "{}: heatmap of {} buckets. Share of all observations:{shares}",
         chart.title,
         buckets.len()
-    );
-    for bucket in buckets {
-        let share = unit::text(sum(bucket) / total, "percentunit", None);
-        text.push_str(&format!(" up to {}, {share};", bound(bucket)));
-    }
-    text
+    )
 }
 
 #[cfg(test)]

@@ -103,7 +103,10 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn places(board: serde_json::Value) -> Vec<Vec<(usize, u32, u32, u32, u32)>> {
+    /// Number, column, row, width and height.
+    type Place = (usize, u32, u32, u32, u32);
+
+    fn places(board: serde_json::Value) -> Vec<Vec<Place>> {
         let board: Board = serde_json::from_value(board).unwrap();
         sections(&board)
             .iter()

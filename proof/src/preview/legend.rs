@@ -1,9 +1,13 @@
 //! The legend: a table of the series with their figures, which also says in text what a plot shows.
 
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
 use maud::{Markup, html};
 
 use super::{
     line::{Line, time_of},
+    reduction::Reduction,
     unit,
 };
 use crate::prometheus::Range;
@@ -13,7 +17,11 @@ const AT_SIGHT: usize = 8;
 /// Series named in a description.
 const DESCRIBED: usize = 8;
 /// Figures that every legend has, with their headings.
-const FIGURES: [(&str, &str); 3] = [("min", "min"), ("max", "max"), ("lastNotNull", "last")];
+const FIGURES: [(Reduction, &str); 3] = [
+    (Reduction::Min, "min"),
+    (Reduction::Max, "max"),
+    (Reduction::LastNotNull, "last"),
+];
 
 /// A series with its place in the drawing.
 pub(super) struct Entry<'a> {
@@ -28,17 +36,10 @@ pub(super) struct Entry<'a> {
 }
 
 /// The table. `more` are figures that the board wants beyond those that every legend has.
-pub(super) fn legend(entries: &[Entry], more: &[String], range: Range) -> Markup {
-    let more: Vec<&str> = more
-        .iter()
-        .map(String::as_str)
-        .filter(|name| !matches!(*name, "min" | "max" | "lastNotNull" | "last"))
-        .filter(|name| {
-            entries
-                .first()
-                .is_some_and(|entry| entry.line.figure(name).is_some())
-        })
-        .collect();
+pub(super) fn legend(entries: &[Entry], more: &[Reduction], range: Range) -> Markup {
+    let is_more =
+        |one: &Reduction| *one != Reduction::Last && FIGURES.iter().all(|(known, _)| known != one);
+    let more: Vec<Reduction> = more.iter().copied().filter(is_more).collect();
     let (first, rest) = entries.split_at(entries.len().min(AT_SIGHT));
     html! {
         (table(first, &more, range, true))
@@ -51,13 +52,13 @@ pub(super) fn legend(entries: &[Entry], more: &[String], range: Range) -> Markup
     }
 }
 
-fn table(entries: &[Entry], more: &[&str], range: Range, with_head: bool) -> Markup {
+fn table(entries: &[Entry], more: &[Reduction], range: Range, with_head: bool) -> Markup {
     html! {
         table.legend {
             thead.hidden[!with_head] {
                 tr {
                     th scope="col" { span.hidden { "Series" } }
-                    @for name in more { th scope="col" { (name) } }
+                    @for one in more { th scope="col" { (one.heading()) } }
                     @for (_, heading) in FIGURES { th scope="col" { (heading) } }
                 }
             }
@@ -66,11 +67,10 @@ fn table(entries: &[Entry], more: &[&str], range: Range, with_head: bool) -> Mar
     }
 }
 
-fn row(entry: &Entry, more: &[&str], range: Range) -> Markup {
+fn row(entry: &Entry, more: &[Reduction], range: Range) -> Markup {
     let line = entry.line;
-    let figure = |name: &str| {
-        line.figure(name)
-            .flatten()
+    let figure = |one: Reduction| {
+        line.figure(one)
             .map_or_else(|| "-".to_owned(), |value| line.field.text(value))
     };
     html! {
@@ -81,15 +81,15 @@ fn row(entry: &Entry, more: &[&str], range: Range) -> Markup {
                 @if entry.own_scale { " " span.quiet { "(scale of its own)" } }
                 @if let Some(step) = line.ended() { " " span.ended { "ended " (unit::date(time_of(range, step), "%H:%M:%S")) } }
             }
-            @for name in more { td { (figure(name)) } }
-            @for (name, _) in FIGURES { td { (figure(name)) } }
+            @for one in more { td { (figure(*one)) } }
+            @for (one, _) in FIGURES { td { (figure(one)) } }
         }
     }
 }
 
 /// The drawing in words: what, in which unit, and the figures of each series.
 pub(super) fn described(title: &str, kind: &str, lines: &[Line]) -> String {
-    let units: std::collections::BTreeSet<&str> = lines
+    let units: BTreeSet<&str> = lines
         .iter()
         .map(|line| unit::name(&line.field.unit))
         .collect();
@@ -100,18 +100,12 @@ pub(super) fn described(title: &str, kind: &str, lines: &[Line]) -> String {
         lines.len()
     );
     for line in lines.iter().take(DESCRIBED) {
-        let figure = |name: &str| {
-            line.figure(name)
-                .flatten()
-                .map_or_else(|| "none".to_owned(), |value| line.field.text(value))
-        };
-        text.push_str(&format!(
-            " {}: last {}, min {}, max {}.",
-            line.name,
-            figure("lastNotNull"),
-            figure("min"),
-            figure("max")
-        ));
+        let [min, max, last] = FIGURES.map(|(one, _)| {
+            let value = line.figure(one);
+            value.map_or_else(|| "none".to_owned(), |value| line.field.text(value))
+        });
+        // Writing to a string does not fail.
+        let _ = write!(text, " {}: last {last}, min {min}, max {max}.", line.name);
     }
     if lines.len() > DESCRIBED {
         text.push_str(" The legend lists the others.");

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     boards::model::Panel,
-    preview::{field::Field, view::Answer},
+    preview::{field::Field, reduction::Reduction, view::Answer},
     prometheus::{Labels, Range, Series},
 };
 
@@ -35,40 +35,9 @@ impl Line<'_> {
             .filter(|step| step + 1 < self.values.len())
     }
 
-    /// The values that a figure can be computed of.
-    fn numbers(&self) -> impl Iterator<Item = f64> + '_ {
-        self.values
-            .iter()
-            .copied()
-            .flatten()
-            .filter(|value| !value.is_nan())
-    }
-
-    /// One figure of the whole series, by the name that Grafana has for it: `lastNotNull`, `max`, `mean`, ...
-    /// The outer `None` is a figure that is unknown here, the inner one a series without any value.
-    pub(super) fn figure(&self, name: &str) -> Option<Option<f64>> {
-        let numbers: Vec<f64> = self.numbers().collect();
-        let any = |value: f64| (!numbers.is_empty()).then_some(value);
-        let sum: f64 = numbers.iter().sum();
-        let (first, last) = (numbers.first().copied(), numbers.last().copied());
-        Some(match name {
-            "last" => self.values.last().copied().flatten(),
-            "lastNotNull" => self.last().map(|(_, value)| value),
-            "first" => self.values.first().copied().flatten(),
-            "firstNotNull" => first,
-            "min" => numbers.iter().copied().reduce(f64::min),
-            "max" => numbers.iter().copied().reduce(f64::max),
-            "mean" => any(sum / numbers.len() as f64),
-            "sum" => any(sum),
-            "count" => Some(self.values.len() as f64),
-            "diff" => last.zip(first).map(|(last, first)| last - first),
-            "range" => {
-                let high = numbers.iter().copied().reduce(f64::max);
-                let low = numbers.iter().copied().reduce(f64::min);
-                high.zip(low).map(|(high, low)| high - low)
-            }
-            _ => return None,
-        })
+    /// One figure of the series.
+    pub(super) fn figure(&self, reduction: Reduction) -> Option<f64> {
+        reduction.of(&self.values)
     }
 }
 
@@ -284,26 +253,17 @@ mod tests {
     }
 
     #[test]
-    fn a_figure_leaves_out_what_is_missing_and_what_is_no_number() {
+    fn a_series_has_ended_if_later_steps_have_no_value() {
         let panel = Panel::default();
         let labels = Labels::new();
-        let line = Line {
+        let mut line = Line {
             name: String::new(),
             labels: &labels,
             values: vec![Some(1.0), None, Some(f64::NAN), Some(3.0), None],
             field: Field::of(&panel, "", "A"),
         };
-        let cases = [
-            ("last", Some(None)),
-            ("lastNotNull", Some(Some(3.0))),
-            ("mean", Some(Some(2.0))),
-            ("max", Some(Some(3.0))),
-            ("diff", Some(Some(2.0))),
-            ("variance", None),
-        ];
-        for (name, expected) in cases {
-            assert_eq!(line.figure(name), expected, "{name}");
-        }
         assert_eq!(line.ended(), Some(3));
+        line.values.push(Some(1.0));
+        assert_eq!(line.ended(), None);
     }
 }

@@ -180,9 +180,9 @@ fn annotation(events: &Events) -> Markup {
             dt { i.swatch style=(format!("--c:{}", events.colour)) {} (events.name) }
             dd {
                 @if let Some(error) = &events.error { span.bad { "Error: " (error) } }
-                @else if events.events.is_empty() { "none" }
-                @for event in events.events.iter().take(LISTED) { span.event { (event.label) " " span.quiet { (event.time()) } } }
-                @let more = events.events.len().saturating_sub(LISTED) + events.left_out;
+                @else if events.all.is_empty() { "none" }
+                @for event in events.all.iter().take(LISTED) { span.event { (event.label) " " span.quiet { (event.time()) } } }
+                @let more = events.all.len().saturating_sub(LISTED) + events.left_out;
                 @if more > 0 { span.quiet { "and " (more) " more" } }
             }
         }

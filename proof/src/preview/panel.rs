@@ -108,7 +108,7 @@ pub(super) fn markup(placed: &Placed, view: &PanelView, events: &[Events], uids:
     let size = if place.w <= 6 { "small" } else { "large" };
     let (drawing, notes) = body(panel, view, events, uids);
     html! {
-        article class=(format!("panel {size} {}", class(&panel.kind))) style=(style) {
+        article class=(format!("panel {size} is-{}", class(&panel.kind))) style=(style) {
             @if !view.title.is_empty() || panel.kind != "text" {
                 div.head {
                     h4 { (title(panel, view)) }

@@ -76,13 +76,11 @@ fn labels(class: &str, ticks: &[Tick]) -> Markup {
 
 fn grid(left: &[Tick], times: &[Tick]) -> Markup {
     let place = |tick: &Tick| px(tick.percent / 100.0 * SIDE);
-    let mut path = String::new();
-    for tick in left {
-        path.push_str(&format!("M0 {}H{SIDE}", place(tick)));
-    }
-    for tick in times {
-        path.push_str(&format!("M{} 0V{SIDE}", place(tick)));
-    }
+    let across = left.iter().map(|tick| format!("M0 {}H{SIDE}", place(tick)));
+    let upright = times
+        .iter()
+        .map(|tick| format!("M{} 0V{SIDE}", place(tick)));
+    let path: String = across.chain(upright).collect();
     html! { path class="grid" d=(path) {} }
 }
 
@@ -90,9 +88,9 @@ fn grid(left: &[Tick], times: &[Tick]) -> Markup {
 pub(super) fn events(all: &[Events], x: TimeAxis) -> Markup {
     html! {
         @for events in all {
-            @if !events.events.is_empty() {
+            @if !events.all.is_empty() {
                 g.events style=(format!("--c:{}", events.colour)) {
-                    @for event in &events.events {
+                    @for event in &events.all {
                         @let (from, to) = (x.at(event.from), x.at(event.to));
                         @if event.is_moment() {
                             path class="moment" d=(format!("M{} 0V{SIDE}", px(from))) {

@@ -105,14 +105,14 @@ pub(super) fn bridge(span_nulls: &Value, step_s: f64) -> usize {
     match span_nulls {
         Value::Bool(true) => usize::MAX,
         Value::Number(milliseconds) => {
-            let steps = milliseconds.as_f64().unwrap_or(0.0) / 1e3 / step_s;
-            steps.clamp(1.0, 1e9) as usize
+            let length = milliseconds.as_f64().unwrap_or(0.0) / 1e3 / step_s;
+            length.clamp(1.0, 1e9) as usize
         }
         _ => 1,
     }
 }
 
-/// The stretches of an outline that have no gap longer than `bridge` steps: the steps with a value.
+/// The parts of an outline that have no gap longer than `bridge` steps: the steps with a value.
 pub(super) fn runs(shape: &Shape, bridge: usize) -> Vec<Vec<usize>> {
     let mut runs: Vec<Vec<usize>> = Vec::new();
     for step in (0..shape.top.len()).filter(|step| shape.top[*step].is_some()) {

@@ -106,9 +106,10 @@ fn table(block: &[&str], uids: &Uids) -> Markup {
     }
 }
 
+type Mark = (&'static str, &'static str, &'static str);
+
 /// Marks within a line: how they open, what they become, how they close.
-const MARKS: [(&str, &str, &str); 3] =
-    [("`", "code", "`"), ("**", "strong", "**"), ("[", "a", "]")];
+const MARKS: [Mark; 3] = [("`", "code", "`"), ("**", "strong", "**"), ("[", "a", "]")];
 
 /// Code, strong text and links. Marks do not nest, so that no text can make this deep.
 fn inline(text: &str, uids: &Uids) -> Markup {
@@ -126,22 +127,22 @@ fn inline(text: &str, uids: &Uids) -> Markup {
         parts.push(match *element {
             "code" => html! { code { (inner) } },
             "strong" => html! { strong { (inner) } },
-            _ => match after
-                .strip_prefix('(')
-                .and_then(|after| after.split_once(')'))
-            {
-                Some((url, after)) => {
-                    rest = after;
-                    link(url, inner, uids)
-                }
-                None => html! { "[" (inner) "]" },
-            },
+            _ => {
+                let target = after
+                    .strip_prefix('(')
+                    .and_then(|after| after.split_once(')'));
+                rest = target.map_or(after, |(_, after)| after);
+                target.map_or_else(
+                    || html! { "[" (inner) "]" },
+                    |(url, _)| link(url, inner, uids),
+                )
+            }
         });
     }
     html! { @for part in &parts { (part) } (rest) }
 }
 
-fn first_mark(text: &str) -> Option<(usize, &'static (&'static str, &'static str, &'static str))> {
+fn first_mark(text: &str) -> Option<(usize, &'static Mark)> {
     MARKS
         .iter()
         .filter_map(|mark| Some((text.find(mark.0)?, mark)))

@@ -77,7 +77,7 @@ fn preview(board: Value, panels: Vec<PanelView>) -> Preview {
 fn page_of(panel: Value, answers: Vec<Answer>) -> String {
     let title = panel["title"].as_str().unwrap_or("Panel").to_owned();
     render(&preview(
-        json!({"uid": "one", "title": "One", "panels": [panel]}),
+        json!({"uid": "one", "title": "One", "panels": Value::Array(vec![panel])}),
         vec![data(&title, answers)],
     ))
 }
@@ -93,9 +93,12 @@ fn between<'a>(page: &'a str, from: &str, to: &str) -> &'a str {
 }
 
 fn timeseries(custom: Value, defaults: Value) -> Value {
-    let mut field = json!({"unit": "reqps", "custom": custom});
-    for (name, value) in defaults.as_object().into_iter().flatten() {
-        field[name] = value.clone();
+    let mut field = json!({"unit": "reqps"});
+    field["custom"] = custom;
+    if let Value::Object(defaults) = defaults {
+        for (name, value) in defaults {
+            field[name] = value;
+        }
     }
     json!({
         "id": 1, "type": "timeseries", "title": "Requests", "description": "How many.",
