@@ -132,9 +132,12 @@ impl TimeAxis {
         self.at(time_of(self.range, step))
     }
 
-    /// Half the distance between two steps.
-    pub(super) fn half_step(&self) -> f64 {
-        SIDE / (steps(self.range).max(2) - 1) as f64 / 2.0
+    /// The left and right edge of what belongs to the steps from `first` to `last`, if a step is `width` of the distance
+    /// between two of them; within the plot.
+    pub(super) fn edges(&self, first: usize, last: usize, width: f64) -> (f64, f64) {
+        let half = SIDE / (steps(self.range).max(2) - 1) as f64 / 2.0 * width;
+        let within = |x: f64| x.clamp(0.0, SIDE);
+        (within(self.x(first) - half), within(self.x(last) + half))
     }
 
     /// Round times of day (UTC), at most `most`.

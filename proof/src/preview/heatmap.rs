@@ -166,7 +166,8 @@ fn gaps(buckets: &[Bucket], x: TimeAxis) -> Markup {
     let missing = |step: &usize| buckets.iter().all(|bucket| bucket.counts[*step].is_none());
     html! {
         @for (first, last) in stretches((0..length).filter(missing).map(|step| (step, 1))).into_values().flatten() {
-            rect class="gap" x=(px(x.x(first) - x.half_step())) y="0" width=(px((last - first + 1) as f64 * 2.0 * x.half_step())) height=(SIDE) {
+            @let (left, right) = x.edges(first, last, 1.0);
+            rect class="gap" x=(px(left)) y="0" width=(px(right - left)) height=(SIDE) {
                 title { "no data" }
             }
         }
@@ -190,7 +191,7 @@ fn cells(bucket: &Bucket, top: f64, height: f64, most: f64, x: TimeAxis) -> Mark
 
 fn rectangles(stretches: &[(usize, usize)], top: f64, height: f64, x: TimeAxis) -> String {
     let rectangle = |(first, last): &(usize, usize)| {
-        let (left, right) = (x.x(*first) - x.half_step(), x.x(*last) + x.half_step());
+        let (left, right) = x.edges(*first, *last, 1.0);
         format!(
             "M{} {}H{}V{}H{}Z",
             px(left),

@@ -118,13 +118,13 @@ pub(super) fn tooltips(
     /// More of them only make the file larger.
     const MOST: usize = 60;
     let stride = steps.div_ceil(MOST).max(1);
-    let half = x.half_step() * stride as f64;
     html! {
         g.tooltips {
             @for step in (0..steps).step_by(stride) {
                 @let text = values(step);
                 @if !text.is_empty() {
-                    rect x=(px(x.x(step) - half)) y="0" width=(px(2.0 * half)) height=(SIDE) {
+                    @let (left, right) = x.edges(step, step, stride as f64);
+                    rect x=(px(left)) y="0" width=(px(right - left)) height=(SIDE) {
                         title { (unit::date(time(step), "%H:%M:%S")) "\n" (text) }
                     }
                 }

@@ -175,23 +175,14 @@ impl Pen<'_> {
 
     /// A bar for each value, as wide as six tenths of a step.
     pub(super) fn bars(&self, shape: &Shape) -> String {
-        let half = self.x.half_step() * 0.6;
-        let mut path = String::new();
-        for (step, top) in shape.top.iter().enumerate() {
-            if let Some(top) = top {
-                let (x, base) = (self.x.x(step), self.y.y(shape.base[step]));
-                let (left, right) = (px(x - half), px(x + half));
-                // Writing to a string does not fail.
-                let _ = write!(
-                    path,
-                    "M{left} {}V{}H{right}V{}Z",
-                    px(base),
-                    px(self.y.y(*top)),
-                    px(base)
-                );
-            }
-        }
-        path
+        let bar = |step: usize, top: f64| {
+            let (left, right) = self.x.edges(step, step, 0.6);
+            let (base, top) = (px(self.y.y(shape.base[step])), px(self.y.y(top)));
+            format!("M{} {base}V{top}H{}V{base}Z", px(left), px(right))
+        };
+        (shape.top.iter().enumerate())
+            .filter_map(|(step, top)| Some(bar(step, (*top)?)))
+            .collect()
     }
 
     /// A dot for each value.
@@ -355,7 +346,7 @@ mod tests {
         assert_eq!(pen.dots(&shape), "M0 1000h0M250 500h0M750 0h0");
         assert!(
             pen.bars(&shape)
-                .starts_with("M-75 1000V1000H75V1000ZM175 1000V500H325V1000Z")
+                .starts_with("M0 1000V1000H75V1000ZM175 1000V500H325V1000Z")
         );
         let steps = Pen {
             interpolation: Interpolation::StepAfter,
