@@ -132,16 +132,13 @@ async fn prove(arguments: &Arguments) -> Result<Report, Refusal> {
             .declared
             .notes(boards, &queries, &known.rules, &known.expectations),
     );
-    let seen = match &server {
-        Some(server) => {
-            let seen = look(arguments, &known, &queries, server).await?;
-            notes.extend(seen.notes);
-            Some((seen.outcomes, seen.compared))
-        }
-        None => {
-            notes.extend(unparsed(&queries));
-            None
-        }
+    let seen = if let Some(server) = &server {
+        let seen = look(arguments, &known, &queries, server).await?;
+        notes.extend(seen.notes);
+        Some((seen.outcomes, seen.compared))
+    } else {
+        notes.extend(unparsed(&queries));
+        None
     };
     let outcomes = seen.as_ref().map(|(outcomes, _)| outcomes.as_slice());
     let plain: Vec<_> = queries.iter().map(|parsed| parsed.query).collect();
@@ -214,17 +211,17 @@ async fn look<'a>(
         under: arguments.under.clone(),
     };
     let mut notes = scrape_interval(server, &settings).await?;
-    let mut scopes: Vec<(&BoardFile, Scope)> = Vec::new();
+    let mut chosen: Vec<(&BoardFile, Scope)> = Vec::new();
     for board in &known.folder.boards {
         let (scope, found) = choices::of_server(board, server, settings.scrape_interval).await?;
         notes.extend(found);
-        scopes.push((board, scope));
+        chosen.push((board, scope));
     }
     let mut tasks = Vec::new();
     let mut scoped = Vec::new();
     for parsed in queries {
         let of = |(board, _): &&(&BoardFile, Scope)| board.file == parsed.query.board.file;
-        if let Some((_, scope)) = scopes.iter().find(of) {
+        if let Some((_, scope)) = chosen.iter().find(of) {
             tasks.push(Task { parsed, scope });
             scoped.push((parsed.query, scope));
         }
@@ -283,11 +280,7 @@ async fn scrape_interval<'a>(
 }
 
 /// Separates what expectations accept, and adds expectations that nothing met.
-fn sorted_out(
-    notes: Vec<Note<'_>>,
-    known: &Known,
-    asked: bool,
-) -> (Vec<Finding>, Vec<Allowance>) {
+fn sorted_out(notes: Vec<Note<'_>>, known: &Known, asked: bool) -> (Vec<Finding>, Vec<Allowance>) {
     let expectations = &known.expectations;
     let mut findings = Vec::new();
     let mut allowed = Vec::new();

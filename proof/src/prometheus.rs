@@ -156,12 +156,7 @@ impl Prometheus {
     }
 
     /// The label sets of the series that a selector matches between two moments (Unix seconds).
-    pub async fn series(
-        &self,
-        selector: &str,
-        from: f64,
-        to: f64,
-    ) -> Result<Vec<Labels>, Failure> {
+    pub async fn series(&self, selector: &str, from: f64, to: f64) -> Result<Vec<Labels>, Failure> {
         let form = [
             ("match[]", selector.to_owned()),
             ("start", format!("{from:.3}")),
@@ -268,10 +263,7 @@ impl Prometheus {
 }
 
 fn label_form(selector: Option<&str>, from: f64, to: f64) -> Vec<(&'static str, String)> {
-    let mut form = vec![
-        ("start", format!("{from:.3}")),
-        ("end", format!("{to:.3}")),
-    ];
+    let mut form = vec![("start", format!("{from:.3}")), ("end", format!("{to:.3}"))];
     form.extend(selector.map(|selector| ("match[]", selector.to_owned())));
     form
 }
@@ -304,7 +296,11 @@ fn series(data: Data) -> Vec<Series> {
             labels: Labels::new(),
             samples: vec![one(value)],
         }],
-        Data::String(_) => Vec::new(),
+        // A text is no number.
+        Data::String((at, _)) => vec![Series {
+            labels: Labels::new(),
+            samples: vec![(at, f64::NAN)],
+        }],
     }
 }
 

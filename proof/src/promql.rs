@@ -92,9 +92,8 @@ pub fn selectors(expr: &Expr) -> Vec<&VectorSelector> {
 /// The metric that a selector names, if it names one.
 pub fn metric(selector: &VectorSelector) -> Option<&str> {
     selector.name.as_deref().or_else(|| {
-        let by_label = |matcher: &&Matcher| {
-            matcher.name == METRIC_NAME && matcher.op == MatchOp::Equal
-        };
+        let by_label =
+            |matcher: &&Matcher| matcher.name == METRIC_NAME && matcher.op == MatchOp::Equal;
         let matcher = selector.matchers.matchers.iter().find(by_label)?;
         Some(&matcher.value)
     })

@@ -212,7 +212,7 @@ fn nearest(name: &str, names: &BTreeSet<String>) -> Option<String> {
         .iter()
         .map(|known| (distance(name, known), known))
         .min()?;
-    (distance * 3 <= name.len()).then(|| nearest.clone())
+    (distance * 3 <= name.len().max(nearest.len())).then(|| nearest.clone())
 }
 
 /// Levenshtein's distance in bytes: insertions, deletions and replacements.

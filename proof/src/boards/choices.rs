@@ -47,7 +47,9 @@ pub fn of_file(board: &BoardFile) -> Scope {
         if values.is_empty() {
             values.push(format!("{PLACEHOLDER}{}", variable.name));
         }
-        let lengths = values.iter().all(|value| super::variables::interval(value).is_some());
+        let lengths = values
+            .iter()
+            .all(|value| super::variables::interval(value).is_some());
         let selection = if variable.kind == "interval" || lengths {
             Selection::One(format!("{}s", RECOGNISABLE_INTERVAL.as_secs()))
         } else {
@@ -112,9 +114,8 @@ fn in_order(variables: &[Variable]) -> Vec<&Variable> {
         let names: BTreeSet<&str> = left.iter().map(|variable| variable.name.as_str()).collect();
         let ready = left.iter().position(|variable| {
             let used = references(variable.query_text());
-            used.iter().all(|reference| {
-                reference.name == variable.name || !names.contains(reference.name)
-            })
+            used.iter()
+                .all(|reference| reference.name == variable.name || !names.contains(reference.name))
         });
         ordered.push(left.remove(ready.unwrap_or(0)));
     }
@@ -288,7 +289,10 @@ mod tests {
             assert_eq!(kept, expected, "{regex}");
         }
         let ahead = variable(r#"{"regex": "/(?!x)/"}"#);
-        assert_eq!(kept(&ahead, Vec::new()).unwrap_err().0, codes::VARIABLE_QUERY);
+        assert_eq!(
+            kept(&ahead, Vec::new()).unwrap_err().0,
+            codes::VARIABLE_QUERY
+        );
     }
 
     #[test]
@@ -304,7 +308,10 @@ mod tests {
             r#"{"name": "env", "query": "label_values(env)"}"#,
         ]
         .map(variable);
-        let names: Vec<_> = in_order(&variables).iter().map(|v| v.name.clone()).collect();
+        let names: Vec<_> = in_order(&variables)
+            .iter()
+            .map(|v| v.name.clone())
+            .collect();
         assert_eq!(names, ["env", "job", "pod"]);
     }
 }

@@ -129,7 +129,10 @@ impl Declared {
 
     /// The declared family that a series belongs to.
     fn family<'n>(&self, series: &'n str) -> Option<(&'n str, &Metric)> {
-        let own = self.metrics.get_key_value(series).map(|(_, metric)| (series, metric));
+        let own = self
+            .metrics
+            .get_key_value(series)
+            .map(|(_, metric)| (series, metric));
         own.or_else(|| {
             PARTS.iter().find_map(|part| {
                 let family = series.strip_suffix(part)?;
@@ -264,7 +267,9 @@ fn labels_named<'e>(selector: &'e VectorSelector, above: &[&'e Expr]) -> Vec<&'e
     for expr in above.iter().rev() {
         match expr {
             Expr::Binary(_) => break,
-            Expr::Call(call) if matches!(call.func.name, "label_replace" | "label_join" | "info") => {
+            Expr::Call(call)
+                if matches!(call.func.name, "label_replace" | "label_join" | "info") =>
+            {
                 break;
             }
             Expr::Aggregate(aggregate) => {

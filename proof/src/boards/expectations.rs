@@ -153,7 +153,11 @@ impl Expectations {
 
     fn parse(text: &str) -> Result<Self, String> {
         let read: Self = toml::from_str(text).map_err(|error| error.to_string())?;
-        if let Some(entry) = read.allow.iter().find(|entry| !codes::ALL.contains(&&*entry.code)) {
+        if let Some(entry) = read
+            .allow
+            .iter()
+            .find(|entry| !codes::ALL.contains(&&*entry.code))
+        {
             return Err(format!(
                 "`{}` is no code of a finding; docs/proof-findings.md lists them",
                 entry.code
@@ -166,7 +170,10 @@ impl Expectations {
         }
         for entry in &read.panels {
             if entry.id.is_none() && entry.title.is_none() {
-                return Err(format!("an entry of {} names no `id` and no `title`", entry.board));
+                return Err(format!(
+                    "an entry of {} names no `id` and no `title`",
+                    entry.board
+                ));
             }
             if !entry.empty_when_healthy {
                 return Err(format!(
@@ -201,16 +208,32 @@ impl Expectations {
             sentence: format!("{what}; take it out of the expectations, or mend it"),
         };
         let allow = self.allow.iter().zip(used).enumerate();
-        let allow = allow.filter(|(_, (_, used))| !**used).map(|(at, (entry, _))| {
-            finding("allow", at, format!("no finding `{}` is where it says", entry.code))
-        });
+        let allow = allow
+            .filter(|(_, (_, used))| !**used)
+            .map(|(at, (entry, _))| {
+                finding(
+                    "allow",
+                    at,
+                    format!("no finding `{}` is where it says", entry.code),
+                )
+            });
         let queries: Vec<_> = boards.iter().flat_map(queries::of_board).collect();
         let met = |entry: &ExpectedEmpty| {
-            queries.iter().any(|query| entry.place().fits(found_in(*query)))
+            queries
+                .iter()
+                .any(|query| entry.place().fits(found_in(*query)))
         };
-        let panels = self.panels.iter().enumerate().filter(|(_, entry)| !met(entry));
+        let panels = self
+            .panels
+            .iter()
+            .enumerate()
+            .filter(|(_, entry)| !met(entry));
         let panels = panels.map(|(at, entry)| {
-            let what = format!("no board {} has such a query in a {}", entry.board, entry.panel());
+            let what = format!(
+                "no board {} has such a query in a {}",
+                entry.board,
+                entry.panel()
+            );
             finding("panel", at, what)
         });
         allow.chain(panels).collect()
@@ -218,10 +241,12 @@ impl Expectations {
 
     /// Whether a metric is another program's.
     pub fn is_foreign(&self, metric: &str) -> bool {
-        self.foreign.iter().any(|pattern| match pattern.strip_suffix('*') {
-            Some(beginning) => metric.starts_with(beginning),
-            None => metric == pattern,
-        })
+        self.foreign
+            .iter()
+            .any(|pattern| match pattern.strip_suffix('*') {
+                Some(beginning) => metric.starts_with(beginning),
+                None => metric == pattern,
+            })
     }
 }
 

@@ -89,7 +89,10 @@ fn look_into(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<()
             if depth < MAX_DEPTH {
                 look_into(&path, depth + 1, found)?;
             }
-        } else if path.extension().is_some_and(|extension| extension == "json") {
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "json")
+        {
             found.push(path);
         }
         if found.len() > MAX_BOARDS {
@@ -205,8 +208,14 @@ mod tests {
     #[test]
     fn what_is_no_board_is_refused_with_the_file_and_the_place() {
         for (text, said) in [
-            ("{", "a/b.json: EOF while parsing an object at line 1 column 1"),
-            ("{}", "a/b.json is no board: it has neither `panels` nor `rows`"),
+            (
+                "{",
+                "a/b.json: EOF while parsing an object at line 1 column 1",
+            ),
+            (
+                "{}",
+                "a/b.json is no board: it has neither `panels` nor `rows`",
+            ),
             (
                 r#"{"panels": [{"targets": [{"expr": 5}]}]}"#,
                 "a/b.json: invalid type: integer `5`, expected a string at line 1 column 35",
@@ -236,7 +245,10 @@ mod tests {
             {"id": 3, "type": "row", "panels": []}, {"id": 4, "type": "text"}]}}"#;
         let file = of(text).unwrap().unwrap();
         let ids = |panels: Vec<&super::super::model::Panel>| {
-            panels.iter().filter_map(|panel| panel.id).collect::<Vec<_>>()
+            panels
+                .iter()
+                .filter_map(|panel| panel.id)
+                .collect::<Vec<_>>()
         };
         assert_eq!(ids(file.board.leaf_panels()), [2, 4]);
         assert_eq!(ids(file.board.all_panels()), [1, 2, 3, 4]);

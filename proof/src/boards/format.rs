@@ -47,7 +47,9 @@ fn write(file: &Path, text: &str) -> Result<(), Refusal> {
     let beside = file.with_extension("json.new");
     std::fs::write(&beside, text)
         .and_then(|()| std::fs::rename(&beside, file))
-        .map_err(|error| Refusal::internal(format!("{} cannot be written: {error}", file.display())))
+        .map_err(|error| {
+            Refusal::internal(format!("{} cannot be written: {error}", file.display()))
+        })
 }
 
 /// The canonical form of a board's text.
@@ -95,7 +97,8 @@ fn without_plugin_versions(holder: &mut Map<String, Value>) {
 
 /// The values of a query's variable are asked for on opening (`refresh` 1) or on each change of time (2).
 fn without_values(variable: &mut Value) {
-    let asked_anew = variable["type"] == "query" && matches!(variable["refresh"].as_u64(), Some(1 | 2));
+    let asked_anew =
+        variable["type"] == "query" && matches!(variable["refresh"].as_u64(), Some(1 | 2));
     if let (true, Value::Object(fields)) = (asked_anew, variable) {
         fields.remove("options");
     }
@@ -173,7 +176,11 @@ mod tests {
             ".{0,8}".prop_map(Value::from),
         ];
         leaf.prop_recursive(4, 48, 6, |inner| {
-            let name = prop_oneof!["[a-e]", Just("panels".to_owned()), Just("refresh".to_owned())];
+            let name = prop_oneof![
+                "[a-e]",
+                Just("panels".to_owned()),
+                Just("refresh".to_owned())
+            ];
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
                 prop::collection::hash_map(name, inner, 0..6)

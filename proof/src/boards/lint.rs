@@ -35,11 +35,7 @@ pub fn parsed(boards: &[BoardFile]) -> Vec<Parsed<'_>> {
 }
 
 /// Every finding that needs no server.
-pub fn notes<'a>(
-    boards: &'a [BoardFile],
-    queries: &[Parsed<'a>],
-    types: &Types,
-) -> Vec<Note<'a>> {
+pub fn notes<'a>(boards: &'a [BoardFile], queries: &[Parsed<'a>], types: &Types) -> Vec<Note<'a>> {
     let mut notes = files::notes(boards);
     for board in boards {
         notes.extend(panels::notes(board));

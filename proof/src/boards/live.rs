@@ -131,8 +131,11 @@ impl<'a> Judge<'_, 'a> {
         let mut notes: Vec<Note<'a>> = Vec::new();
         for scope in copies(self.query, scope) {
             let (outcome, found) = self.copy(parsed, &scope).await?;
-            let worse = |known: &Outcome| outcome.verdict.rank() > known.verdict.rank();
-            if worst.as_ref().is_none_or(worse) {
+            let rank = outcome.verdict.rank();
+            if worst
+                .as_ref()
+                .is_none_or(|known| known.verdict.rank() < rank)
+            {
                 worst = Some(outcome);
             }
             for note in found {
@@ -155,11 +158,14 @@ impl<'a> Judge<'_, 'a> {
         parsed: &Parsed<'a>,
         scope: &Scope,
     ) -> Result<(Outcome<'a>, Vec<Note<'a>>), Refusal> {
-        let times =
-            self.query
-                .times(self.server.range(), scope, self.settings.scrape_interval);
+        let times = self
+            .query
+            .times(self.server.range(), scope, self.settings.scrape_interval);
         let asked = scope.at(times).query(self.query.expr()).text;
-        let result = self.server.ask(&asked, &times, self.query.is_instant()).await;
+        let result = self
+            .server
+            .ask(&asked, &times, self.query.is_instant())
+            .await;
         let result = or_wrong(result)?;
         let mut notes = Vec::new();
         let verdict = match (result, promql::parse(&asked)) {
@@ -170,13 +176,11 @@ impl<'a> Judge<'_, 'a> {
             (Ok(result), Err(sentence)) => {
                 // The form that is analysed without a server failed as well, or would have.
                 let reason = parsed.expr.as_ref().err().unwrap_or(&sentence);
-                let sentence = format!(
-                    "Prometheus accepts the query, and it was not analysed: {reason}"
-                );
+                let sentence =
+                    format!("Prometheus accepts the query, and it was not analysed: {reason}");
                 notes.push(self.note(codes::NOT_ANALYSED, sentence));
-                live(&result).unwrap_or_else(|| {
-                    Verdict::Empty("the query was not analysed".to_owned())
-                })
+                live(&result)
+                    .unwrap_or_else(|| Verdict::Empty("the query was not analysed".to_owned()))
             }
             (Ok(result), Ok(expr)) => {
                 let (verdict, found) = self.analysed(&expr, &result, &times).await?;
@@ -225,12 +229,11 @@ impl<'a> Judge<'_, 'a> {
             notes.push(self.note(codes::NAN_ONLY, sentence));
             return Ok((Verdict::NanOnly, notes));
         }
-        let reason = match absences.first() {
-            Some(absence) => absence.to_string(),
-            None => {
-                let instant = self.query.is_instant();
-                absence::of_result(expr, times, instant, self.server).await?
-            }
+        let reason = if let Some(absence) = absences.first() {
+            absence.to_string()
+        } else {
+            let instant = self.query.is_instant();
+            absence::of_result(expr, times, instant, self.server).await?
         };
         if notes.is_empty() {
             notes.push(self.note(codes::EMPTY, format!("the query has no result: {reason}")));

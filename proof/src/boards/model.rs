@@ -77,7 +77,10 @@ impl Board {
 #[serde(default)]
 pub struct List<T> {
     /// The items.
-    #[serde(deserialize_with = "nullable", bound(deserialize = "T: Deserialize<'de>"))]
+    #[serde(
+        deserialize_with = "nullable",
+        bound(deserialize = "T: Deserialize<'de>")
+    )]
     pub list: Vec<T>,
 }
 
@@ -286,7 +289,10 @@ impl DataSource {
     pub fn is_built_in(&self) -> bool {
         (self.uid.starts_with("-- ") && self.uid.ends_with(" --"))
             || matches!(self.uid.as_str(), "grafana" | "__expr__")
-            || matches!(self.kind.as_deref(), Some("grafana" | "datasource" | "__expr__"))
+            || matches!(
+                self.kind.as_deref(),
+                Some("grafana" | "datasource" | "__expr__")
+            )
     }
 }
 

@@ -72,7 +72,12 @@ impl<'a> Note<'a> {
         sentence: impl Into<String>,
     ) -> Self {
         let subject = format!("annotation `{}`", annotation.name);
-        Self::new(named(board, &annotation.name), subject, code, sentence.into())
+        Self::new(
+            named(board, &annotation.name),
+            subject,
+            code,
+            sentence.into(),
+        )
     }
 
     /// Of a board as a whole.
@@ -83,7 +88,10 @@ impl<'a> Note<'a> {
     fn new(found: Found<'a>, subject: String, code: &'static str, sentence: String) -> Self {
         let finding = Finding {
             code,
-            file: found.board.map(|board| board.file.clone()).unwrap_or_default(),
+            file: found
+                .board
+                .map(|board| board.file.clone())
+                .unwrap_or_default(),
             subject,
             query: None,
             sentence,

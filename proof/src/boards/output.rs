@@ -25,7 +25,10 @@ fn summary(totals: &Totals) -> String {
         queries(totals),
     ];
     if totals.agreeing > 0 {
-        parts.push(format!("{} with the load", count(totals.agreeing, "agreement")));
+        parts.push(format!(
+            "{} with the load",
+            count(totals.agreeing, "agreement")
+        ));
     }
     parts.push(count(totals.findings, "finding"));
     if totals.allowed > 0 {
@@ -44,7 +47,11 @@ fn queries(totals: &Totals) -> String {
     if totals.empty_as_expected > 0 {
         how.push(format!("{} empty as expected", totals.empty_as_expected));
     }
-    let word = if totals.queries == 1 { "query" } else { "queries" };
+    let word = if totals.queries == 1 {
+        "query"
+    } else {
+        "queries"
+    };
     format!("{} {word} ({})", totals.queries, how.join(", "))
 }
 
@@ -134,7 +141,11 @@ mod tests {
             ),
             (
                 Output::Json,
-                vec!["\"verdict\": \"empty\"", "\"findings\": 2", "\"code\": \"no-unit\""],
+                vec![
+                    "\"verdict\": \"empty\"",
+                    "\"findings\": 2",
+                    "\"code\": \"no-unit\"",
+                ],
             ),
         ] {
             let text = print(&report(), output).unwrap();

@@ -38,7 +38,10 @@ pub fn scrape_interval(boards: &Path) -> Result<Duration, Refusal> {
         return Ok(DEFAULT);
     };
     for path in entries.flatten().map(|entry| entry.path()) {
-        if path.extension().is_none_or(|extension| extension != "yml" && extension != "yaml") {
+        if path
+            .extension()
+            .is_none_or(|extension| extension != "yml" && extension != "yaml")
+        {
             continue;
         }
         let name = path.display();
@@ -53,7 +56,9 @@ pub fn scrape_interval(boards: &Path) -> Result<Duration, Refusal> {
             .find_map(|source| source.data.time_interval);
         if let Some(told) = told {
             return parse_duration(&told).map_err(|_| {
-                Refusal::usage(format!("{name}: timeInterval `{told}` is no length such as 15s"))
+                Refusal::usage(format!(
+                    "{name}: timeInterval `{told}` is no length such as 15s"
+                ))
             });
         }
     }

@@ -172,7 +172,12 @@ pub fn source_of<'a>(panel: &'a Panel, target: &'a Target) -> Option<&'a DataSou
 /// Every query of the board that goes to a Prometheus and is run. Hidden ones are run if an expression of the panel uses
 /// them; they are included, because a hidden query that is shown later must be true as well.
 pub fn of_board(board: &BoardFile) -> Vec<Query<'_>> {
-    let asked = |source| matches!(destination(source, &board.board), Destination::Prometheus { .. });
+    let asked = |source| {
+        matches!(
+            destination(source, &board.board),
+            Destination::Prometheus { .. }
+        )
+    };
     let panels = board.board.leaf_panels().into_iter().flat_map(|panel| {
         panel
             .targets

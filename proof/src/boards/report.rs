@@ -149,7 +149,12 @@ pub fn boards(
     let reports: Vec<(&str, QueryReport)> = match outcomes {
         Some(outcomes) => outcomes
             .iter()
-            .map(|outcome| (outcome.query.board.file.as_str(), QueryReport::judged(outcome)))
+            .map(|outcome| {
+                (
+                    outcome.query.board.file.as_str(),
+                    QueryReport::judged(outcome),
+                )
+            })
             .collect(),
         None => queries
             .iter()

@@ -52,7 +52,10 @@ impl Rules {
                     folder.display()
                 )));
             }
-            if path.extension().is_some_and(|extension| extension == "yml" || extension == "yaml") {
+            if path
+                .extension()
+                .is_some_and(|extension| extension == "yml" || extension == "yaml")
+            {
                 rules.add(&path)?;
             }
         }

@@ -67,7 +67,10 @@ impl Server {
 
     /// The scrape intervals that are in use, with a job that uses each.
     pub async fn scrape_intervals(&self) -> Result<BTreeMap<Duration, String>, Refusal> {
-        self.prometheus.scrape_intervals().await.map_err(unavailable)
+        self.prometheus
+            .scrape_intervals()
+            .await
+            .map_err(unavailable)
     }
 
     /// The result of a query of a panel: over the range, or at its end.
@@ -124,7 +127,9 @@ impl Server {
     ) -> Result<Vec<String>, Failure> {
         let _permit = self.permit().await;
         let (from, to) = self.range();
-        self.prometheus.label_values(label, selector, from, to).await
+        self.prometheus
+            .label_values(label, selector, from, to)
+            .await
     }
 
     /// The names of labels.

@@ -15,7 +15,7 @@ use url::Url;
 pub struct Arguments {
     /// Folder of boards (Grafana's JSON, schema v1), or one board.
     pub path: PathBuf,
-    /// The server to ask, for instance http://127.0.0.1:9090
+    /// The server to ask, for instance <http://127.0.0.1:9090>
     #[arg(long, value_name = "URL", required_unless_present_any = ["static_only", "format"])]
     pub prometheus: Option<Url>,
     /// Draw the boards from the data of the range into this HTML file, which needs neither Grafana nor a network

@@ -114,7 +114,7 @@ pub async fn compare<'a>(
                 entry.id, entry.title, entry.board
             )));
         };
-        let comparer = Comparer {
+        let pair = Pair {
             entry,
             truth,
             query: *query,
@@ -122,10 +122,10 @@ pub async fn compare<'a>(
             server,
             scrape_interval,
         };
-        match comparer.compare().await? {
+        match pair.compare().await? {
             Ok(all) => {
                 let untrue = all.iter().filter(|one| !one.agrees);
-                notes.extend(untrue.map(|one| comparer.untrue(one)));
+                notes.extend(untrue.map(|one| pair.untrue(one)));
                 compared.extend(all);
             }
             Err(reason) => notes.push(Note::of_query(
@@ -138,7 +138,8 @@ pub async fn compare<'a>(
     Ok((compared, notes))
 }
 
-struct Comparer<'c, 'a> {
+/// A panel's query and the figure that it must show.
+struct Pair<'c, 'a> {
     entry: &'c Comparison,
     truth: &'c Truth,
     query: Query<'a>,
@@ -147,7 +148,7 @@ struct Comparer<'c, 'a> {
     scrape_interval: Duration,
 }
 
-impl<'a> Comparer<'_, 'a> {
+impl<'a> Pair<'_, 'a> {
     /// What was compared; or why it can't be.
     async fn compare(&self) -> Result<Result<Vec<Compared>, String>, Refusal> {
         let name = self.entry.phase.as_deref().unwrap_or("measure");
@@ -200,7 +201,11 @@ impl<'a> Comparer<'_, 'a> {
                 .count(route, self.entry.status.as_deref())
                 .ok_or_else(|| "the load has no such requests".to_owned()),
             What::Ratio => {
-                let status = self.entry.status.as_deref().ok_or("a ratio needs `status`")?;
+                let status = self
+                    .entry
+                    .status
+                    .as_deref()
+                    .ok_or("a ratio needs `status`")?;
                 let all = phase.count(route, None).filter(|all| *all > 0.0);
                 let all = all.ok_or("the load has no such requests")?;
                 Ok(phase.count(route, Some(status)).unwrap_or(0.0) / all)
@@ -238,7 +243,10 @@ impl<'a> Comparer<'_, 'a> {
                 // The window's ends are extrapolated over up to one scrape each.
                 let length = (phase.to - phase.from).max(1.0);
                 let tolerance = 2.0 * truth * self.scrape_interval.as_secs_f64() / length + 1.0;
-                ((shown - truth).abs() <= tolerance, format!("{tolerance:.0} requests"))
+                (
+                    (shown - truth).abs() <= tolerance,
+                    format!("{tolerance:.0} requests"),
+                )
             }
             What::Ratio => {
                 let agrees = (shown - truth).abs() <= RATIO_TOLERANCE;
@@ -285,9 +293,10 @@ impl<'a> Comparer<'_, 'a> {
     ) -> Result<Result<Option<f64>, String>, Refusal> {
         let found = or_wrong(self.server.at(expression, at).await)?;
         let fits = |series: &&Series| {
-            self.entry.series.iter().all(|(label, value)| {
-                series.labels.get(label).map_or("", String::as_str) == value
-            })
+            self.entry
+                .series
+                .iter()
+                .all(|(label, value)| series.labels.get(label).map_or("", String::as_str) == value)
         };
         Ok(found.map(|series| {
             let values: Vec<f64> = series
@@ -316,7 +325,10 @@ impl<'a> Comparer<'_, 'a> {
                 Err(sentence) => return Ok(Err(sentence)),
             }
         }
-        let mut bounds: Vec<f64> = bounds.iter().filter_map(|bound| bound.parse().ok()).collect();
+        let mut bounds: Vec<f64> = bounds
+            .iter()
+            .filter_map(|bound| bound.parse().ok())
+            .collect();
         bounds.sort_by(f64::total_cmp);
         if bounds.is_empty() {
             return Ok(Err("the query uses no buckets".to_owned()));

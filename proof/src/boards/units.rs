@@ -24,7 +24,12 @@ const fn known(ids: &'static [&'static str], seconds: i8, bytes: i8, scale: f64)
 
 /// From Grafana's catalog of value formats: its identifiers, as they stand in a board's JSON.
 const KNOWN: &[Known] = &[
-    known(&["s", "dtdurations", "dthms", "dtdhms", "clocks"], 1, 0, 1.0),
+    known(
+        &["s", "dtdurations", "dthms", "dtdhms", "clocks"],
+        1,
+        0,
+        1.0,
+    ),
     known(&["ms", "dtdurationms", "clockms"], 1, 0, 1e3),
     known(&["µs"], 1, 0, 1e6),
     known(&["ns"], 1, 0, 1e9),
@@ -54,7 +59,9 @@ const KNOWN: &[Known] = &[
         1.0,
     ),
     known(
-        &["reqpm", "opm", "cpm", "rpm", "wpm", "epm", "mpm", "recpm", "rowspm"],
+        &[
+            "reqpm", "opm", "cpm", "rpm", "wpm", "epm", "mpm", "recpm", "rowspm",
+        ],
         -1,
         0,
         60.0,
@@ -205,6 +212,9 @@ mod tests {
         assert_eq!(describe(&rate), "a number per second");
         let milliseconds = quantity(1, 0, Sense::Count, 1e3);
         assert_eq!(describe(&milliseconds), "seconds, times 1000");
-        assert_eq!(suggestions(&milliseconds), "`ms`, `dtdurationms`, `clockms`");
+        assert_eq!(
+            suggestions(&milliseconds),
+            "`ms`, `dtdurationms`, `clockms`"
+        );
     }
 }

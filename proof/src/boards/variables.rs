@@ -12,6 +12,19 @@ use promql_parser::util::parse_duration;
 /// The prefix of Grafana's own variables, which nobody declares.
 const BUILT_IN: &str = "__";
 
+/// The formats of `${name:format}` that are known here: those that make sense in PromQL.
+const FORMATS: &[&str] = &[
+    "raw",
+    "csv",
+    "text",
+    "pipe",
+    "regex",
+    "glob",
+    "json",
+    "doublequote",
+    "singlequote",
+];
+
 /// What is chosen for a variable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selection {
@@ -103,9 +116,13 @@ fn text_of(length: Duration) -> String {
     }
 }
 
-/// An interval of a panel or variable: `30s`, `>30s`, `1m`.
+/// An interval of a panel or variable: `30s`, `>30s`, `1m`. A number alone is none, though PromQL takes it for seconds.
 pub fn interval(text: &str) -> Option<Duration> {
-    parse_duration(text.trim().trim_start_matches(['>', '='])).ok()
+    let text = text.trim().trim_start_matches(['>', '=']);
+    if text.parse::<f64>().is_ok() {
+        return None;
+    }
+    parse_duration(text).ok()
 }
 
 /// The variables that are known at a place, with what is chosen.
@@ -213,7 +230,10 @@ impl Scope {
         if reference.name.starts_with(BUILT_IN) {
             return self.times.built_in(reference.name).ok_or(Missing::Variable);
         }
-        let filling = self.variables.get(reference.name).ok_or(Missing::Variable)?;
+        let filling = self
+            .variables
+            .get(reference.name)
+            .ok_or(Missing::Variable)?;
         match reference.format {
             None => Ok(default(filling)),
             Some(format) => filling
@@ -263,6 +283,9 @@ impl Filling {
 
     /// As a format asks (`${name:format}`). "All" with a value of its own is filled in as that value whatever the format.
     fn formatted(&self, format: &str) -> Option<String> {
+        if !FORMATS.contains(&format) {
+            return None;
+        }
         if let (Selection::AllAs(text), true) = (&self.selection, format != "text") {
             return Some(text.clone());
         }
@@ -274,7 +297,12 @@ impl Filling {
             };
             values.iter().map(each).collect::<Vec<_>>().join(",")
         };
-        let escaped = || values.iter().map(|value| escape_regex(value)).collect::<Vec<_>>();
+        let escaped = || {
+            values
+                .iter()
+                .map(|value| escape_regex(value))
+                .collect::<Vec<_>>()
+        };
         Some(match format {
             "raw" | "csv" => values.join(","),
             "text" => self.in_title(),
@@ -424,7 +452,10 @@ mod tests {
             ("[[instance:glob]]", "{127.0.0.1:8080,b}"),
             ("${instance:regex}", r"(127\.0\.0\.1:8080|b)"),
             ("${one:regex}", r"a\.b"),
-            ("${one:json} ${instance:json}", r#""a.b" ["127.0.0.1:8080","b"]"#),
+            (
+                "${one:json} ${instance:json}",
+                r#""a.b" ["127.0.0.1:8080","b"]"#,
+            ),
             ("${instance:doublequote}", r#""127.0.0.1:8080","b""#),
             ("${route:text} ${route:pipe}", "All .*"),
             ("rate(x[$__rate_interval])", "rate(x[20s])"),
@@ -434,7 +465,10 @@ mod tests {
         ] {
             let filled = scope.query(text);
             assert_eq!(filled.text, expected, "{text}");
-            assert!(filled.unknown.is_empty() && filled.formats.is_empty(), "{text}");
+            assert!(
+                filled.unknown.is_empty() && filled.formats.is_empty(),
+                "{text}"
+            );
         }
     }
 
@@ -477,7 +511,8 @@ mod tests {
         let day = Times::of_panel((0.0, 86_400.0), 100.0, None, five);
         assert_eq!(day.interval, Duration::from_secs(864));
         assert_eq!(day.rate_interval(), Duration::from_secs(869));
+        assert_eq!(interval("200"), None);
         let asked = Times::of_panel((0.0, 60.0), 1000.0, interval(">1m"), five);
-        assert_eq!(asked.interval, Duration::from_secs(60));
+        assert_eq!(asked.interval, Duration::from_mins(1));
     }
 }

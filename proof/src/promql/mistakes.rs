@@ -83,6 +83,7 @@ mod tests {
             ("delta(requests_total[5m])", DELTA_OF_COUNTER),
             ("deriv(requests_total[5m])", DELTA_OF_COUNTER),
             ("requests_total", RAW_COUNTER),
+            ("requests_total - requests_total offset 1h", RAW_COUNTER),
             ("sum by (code) (requests_total)", RAW_COUNTER),
             ("max_over_time(requests_total[5m])", RAW_COUNTER),
             ("lat_seconds_sum / lat_seconds_count", RAW_COUNTER),

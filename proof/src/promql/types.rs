@@ -204,7 +204,11 @@ fn base_of_name(name: &str) -> Base {
         return if ratio { Base::Ratio } else { Base::Unknown };
     }
     let name = name.strip_suffix("_total").unwrap_or(name);
-    let moment = ["_timestamp_seconds", "_start_time_seconds", "_boot_time_seconds"];
+    let moment = [
+        "_timestamp_seconds",
+        "_start_time_seconds",
+        "_boot_time_seconds",
+    ];
     if moment.iter().any(|suffix| name.ends_with(suffix)) {
         return Base::Moment;
     }
@@ -250,10 +254,22 @@ mod tests {
     fn a_series_is_what_its_family_says() {
         let types = types();
         for (name, kind, base) in [
-            ("request_duration_seconds_bucket", Kind::Counter, Base::Things),
-            ("request_duration_seconds_count", Kind::Counter, Base::Things),
+            (
+                "request_duration_seconds_bucket",
+                Kind::Counter,
+                Base::Things,
+            ),
+            (
+                "request_duration_seconds_count",
+                Kind::Counter,
+                Base::Things,
+            ),
             ("request_duration_seconds_sum", Kind::Counter, Base::Seconds),
-            ("request_duration_seconds", Kind::NativeHistogram, Base::Seconds),
+            (
+                "request_duration_seconds",
+                Kind::NativeHistogram,
+                Base::Seconds,
+            ),
             ("jobs_total", Kind::Counter, Base::Things),
             ("lines_total", Kind::Counter, Base::Things),
             ("in_flight", Kind::Gauge, Base::Things),

@@ -104,10 +104,9 @@ pub fn of(expr: &Expr, types: &Types) -> Unit {
         Expr::Subquery(subquery) => of(&subquery.expr, types),
         Expr::VectorSelector(selector) => of_metric(metric(selector), types),
         Expr::MatrixSelector(matrix) => of_metric(metric(&matrix.vs), types),
-        Expr::Aggregate(aggregate) => of_aggregation(
-            &aggregate.op.to_string(),
-            of(&aggregate.expr, types),
-        ),
+        Expr::Aggregate(aggregate) => {
+            of_aggregation(&aggregate.op.to_string(), of(&aggregate.expr, types))
+        }
         Expr::Call(call) => of_call(call, types),
         Expr::Binary(binary) => of_binary(binary, types),
         Expr::StringLiteral(_) | Expr::Extension(_) => Unit::Unknown,
@@ -215,8 +214,7 @@ fn multiplied(left: Unit, right: Unit) -> Unit {
                 _ => (one, other),
             };
             let sense = match (kept.sense, factor.sense) {
-                (sense, Sense::Truth | Sense::Share) => sense,
-                (Sense::Share, sense) => sense,
+                (sense, Sense::Truth | Sense::Share) | (Sense::Share, sense) => sense,
                 _ => Sense::Either,
             };
             Unit::Quantity(Quantity {
@@ -324,12 +322,36 @@ mod tests {
                 Sense::Either,
                 100.0,
             ),
-            ("time() - process_start_time_seconds", 1, 0, Sense::Count, 1.0),
-            ("process_start_time_seconds * 1000", 1, 0, Sense::Moment, 1000.0),
+            (
+                "time() - process_start_time_seconds",
+                1,
+                0,
+                Sense::Count,
+                1.0,
+            ),
+            (
+                "process_start_time_seconds * 1000",
+                1,
+                0,
+                Sense::Moment,
+                1000.0,
+            ),
             ("rate(net_bytes_total[5m]) * 8", -1, 1, Sense::Count, 8.0),
-            ("rate(process_cpu_seconds_total[5m])", 0, 0, Sense::Either, 1.0),
+            (
+                "rate(process_cpu_seconds_total[5m])",
+                0,
+                0,
+                Sense::Either,
+                1.0,
+            ),
             ("in_use / limit", 0, 0, Sense::Either, 1.0),
-            ("sum(rate(errors_total[5m])) or vector(0)", -1, 0, Sense::Count, 1.0),
+            (
+                "sum(rate(errors_total[5m])) or vector(0)",
+                -1,
+                0,
+                Sense::Count,
+                1.0,
+            ),
             ("in_use > bool 5", 0, 0, Sense::Truth, 1.0),
             (
                 "errors_total / rate(lat_seconds_sum[5m])",
@@ -358,7 +380,12 @@ mod tests {
 
     #[test]
     fn what_has_an_unknown_part_is_unknown() {
-        for text in ["mystery", "rate(mystery[5m])", "mystery / in_use", "sqrt(in_use)"] {
+        for text in [
+            "mystery",
+            "rate(mystery[5m])",
+            "mystery / in_use",
+            "sqrt(in_use)",
+        ] {
             assert_eq!(of(&parse(text).unwrap(), &types()), Unit::Unknown, "{text}");
         }
     }

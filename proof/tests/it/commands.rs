@@ -19,18 +19,34 @@ fn what_cannot_be_read_is_refused_with_64() {
     let path = folder.path().to_owned();
     refused(&[&path, "--static"], 64, "has no board");
     refused(&[&path], 64, "--prometheus <URL>");
-    refused(&[&path, "--static", "--prometheus", "http://127.0.0.1:1"], 64, "cannot be used with");
+    refused(
+        &[&path, "--static", "--prometheus", "http://127.0.0.1:1"],
+        64,
+        "cannot be used with",
+    );
     refused(&[&path, "--check"], 64, "--format");
-    refused(&[&folder.path_of("nowhere"), "--static"], 64, "nowhere cannot be read");
+    refused(
+        &[&folder.path_of("nowhere"), "--static"],
+        64,
+        "nowhere cannot be read",
+    );
 
     folder.file("broken.json", "{\"panels\": [\n}");
-    refused(&[&path, "--static"], 64, "broken.json: expected value at line 2 column 1");
+    refused(
+        &[&path, "--static"],
+        64,
+        "broken.json: expected value at line 2 column 1",
+    );
     folder.file("broken.json", "[]");
     refused(&[&path, "--static"], 64, "broken.json is no board");
     folder.board("broken.json", &board(CLEAN));
     let file = folder.file("e.toml", "[[allow]]\ncode = \"nonsense\"\nwhy = \"x\"\n");
     let expectations = ["--expectations", file.to_str().unwrap()];
-    refused(&[&[&path, "--static"], &expectations[..]].concat(), 64, "`nonsense` is no code");
+    refused(
+        &[&[&path, "--static"], &expectations[..]].concat(),
+        64,
+        "`nonsense` is no code",
+    );
 }
 
 #[test]
@@ -39,14 +55,21 @@ fn a_server_that_does_not_answer_is_69() {
     folder.board("a.json", &board(CLEAN));
     let port = stack::net::free_port().unwrap();
     let url = format!("http://127.0.0.1:{port}");
-    refused(&[folder.path(), "--prometheus", &url], 69, "does not answer");
+    refused(
+        &[folder.path(), "--prometheus", &url],
+        69,
+        "does not answer",
+    );
 }
 
 #[test]
 fn formatting_writes_what_differs_once_and_the_check_writes_nothing() {
     let folder = Folder::new();
     folder.board("good.json", &board(CLEAN));
-    let bad = folder.file("bad.json", "{\"version\": 3, \"title\": \"x\", \"panels\": []}");
+    let bad = folder.file(
+        "bad.json",
+        "{\"version\": 3, \"title\": \"x\", \"panels\": []}",
+    );
     let check = || boards(&[folder.path(), "--format", "--check"]);
     let output = check();
     assert_eq!(output.status.code(), Some(1));
@@ -65,7 +88,10 @@ fn formatting_writes_what_differs_once_and_the_check_writes_nothing() {
 fn a_board_of_the_second_schema_is_a_finding_and_the_others_are_judged() {
     let folder = Folder::new();
     folder.board("a.json", &board(CLEAN));
-    folder.file("b.json", r#"{"apiVersion": "dashboard.grafana.app/v2", "spec": {}}"#);
+    folder.file(
+        "b.json",
+        r#"{"apiVersion": "dashboard.grafana.app/v2", "spec": {}}"#,
+    );
     let report = report(&[folder.path(), "--static"], 1);
     assert_eq!(codes(&report), ["schema-v2"]);
     assert_eq!(report["boards"].as_array().unwrap().len(), 1);

@@ -17,7 +17,14 @@ fn found(board: &Value, others: &[(&str, Value)]) -> Vec<String> {
     let boards = folder.path_of("boards");
     let rules = folder.path_of("rules");
     let declared = declared.to_str().unwrap();
-    let arguments = [&*boards, "--static", "--declared", declared, "--rules", &rules];
+    let arguments = [
+        &*boards,
+        "--static",
+        "--declared",
+        declared,
+        "--rules",
+        &rules,
+    ];
     let output = crate::support::boards(&[&arguments[..], &["--output", "json"]].concat());
     let code = output.status.code().unwrap();
     let report = report(&arguments, code);
@@ -40,7 +47,10 @@ fn check_query(code: &str, unit: &str, expr: &str) {
     // The variable is used, whatever the query.
     changed["panels"][0]["links"] = json!([{"title": "x", "url": "https://x/?i=$instance"}]);
     let found = found(&changed, &[]);
-    let found: Vec<_> = found.iter().filter(|code| *code != "orphan-metric").collect();
+    let found: Vec<_> = found
+        .iter()
+        .filter(|code| *code != "orphan-metric")
+        .collect();
     assert_eq!(found, [code], "{expr}");
 }
 
@@ -53,7 +63,10 @@ fn the_clean_board_has_no_finding() {
 fn mistakes_of_files_are_found() {
     check("uid-not-unique", |board| board["uid"] = json!(""));
     let twin = board(CLEAN);
-    assert_eq!(found(&board(CLEAN), &[("b.json", twin)]), ["uid-not-unique"]);
+    assert_eq!(
+        found(&board(CLEAN), &[("b.json", twin)]),
+        ["uid-not-unique"]
+    );
     check("panel-id-not-unique", |board| {
         board["panels"][0]["id"] = json!(null);
     });
@@ -63,7 +76,10 @@ fn mistakes_of_files_are_found() {
     });
     check("ref-id-not-unique", |board| {
         let target = board["panels"][0]["targets"][0].clone();
-        board["panels"][0]["targets"].as_array_mut().unwrap().push(target);
+        board["panels"][0]["targets"]
+            .as_array_mut()
+            .unwrap()
+            .push(target);
     });
     check("dead-link", |board| {
         board["panels"][0]["links"] = json!([{"title": "Gone", "url": "/d/gone/gone?x=$instance"}]);
@@ -122,7 +138,10 @@ fn mistakes_of_panels_are_found() {
         board["panels"][0]["targets"][0]["hide"] = json!(true);
         let expression = json!({"refId": "B", "type": "math", "expression": "$A * 2",
             "datasource": {"type": "__expr__", "uid": "__expr__"}});
-        board["panels"][0]["targets"].as_array_mut().unwrap().push(expression);
+        board["panels"][0]["targets"]
+            .as_array_mut()
+            .unwrap()
+            .push(expression);
     });
     check("mislabelled-quantile", |board| {
         board["panels"][0]["title"] = json!("Latency, p99");
@@ -164,7 +183,10 @@ fn mistakes_of_data_sources_and_variables_are_found() {
     });
     check("unused-variable", |board| {
         let variable = json!({"name": "spare", "type": "custom", "query": "a,b"});
-        board["templating"]["list"].as_array_mut().unwrap().push(variable);
+        board["templating"]["list"]
+            .as_array_mut()
+            .unwrap()
+            .push(variable);
     });
     check("equals-several", |board| {
         board["panels"][0]["targets"][0]["expr"] = json!(CLEAN.replace("=~", "="));
@@ -174,13 +196,33 @@ fn mistakes_of_data_sources_and_variables_are_found() {
 #[test]
 fn mistakes_of_queries_are_found() {
     for (code, unit, expr) in [
-        ("syntax", "reqps", "sum(rate(http_requests_total[$__rate_interval])"),
+        (
+            "syntax",
+            "reqps",
+            "sum(rate(http_requests_total[$__rate_interval])",
+        ),
         ("fixed-range", "reqps", "sum(rate(http_requests_total[5m]))"),
-        ("rate-over-interval", "reqps", "sum(rate(http_requests_total[$__interval]))"),
+        (
+            "rate-over-interval",
+            "reqps",
+            "sum(rate(http_requests_total[$__interval]))",
+        ),
         ("raw-counter", "short", "sum(http_requests_total)"),
-        ("rate-of-gauge", "reqps", "sum(rate(in_flight[$__rate_interval]))"),
-        ("delta-of-counter", "short", "sum(delta(http_requests_total[$__range]))"),
-        ("sum-before-rate", "reqps", "rate(sum(http_requests_total)[$__rate_interval:])"),
+        (
+            "rate-of-gauge",
+            "reqps",
+            "sum(rate(in_flight[$__rate_interval]))",
+        ),
+        (
+            "delta-of-counter",
+            "short",
+            "sum(delta(http_requests_total[$__range]))",
+        ),
+        (
+            "sum-before-rate",
+            "reqps",
+            "rate(sum(http_requests_total)[$__rate_interval:])",
+        ),
         (
             "quantile-without-le",
             "s",
@@ -221,12 +263,36 @@ fn mistakes_of_queries_are_found() {
             "percentunit",
             r#"sum(rate(http_requests_total{code="500"}[$__rate_interval])) / sum(rate(http_request_duration_seconds_sum[$__rate_interval]))"#,
         ),
-        ("wrong-unit", "short", "sum(rate(http_requests_total[$__rate_interval]))"),
-        ("undeclared-metric", "reqps", "sum(rate(http_request_total[$__rate_interval]))"),
-        ("undeclared-label", "reqps", r#"sum(rate(http_requests_total{status="500"}[$__rate_interval]))"#),
-        ("undeclared-label", "reqps", "sum by (status) (rate(http_requests_total[$__rate_interval]))"),
-        ("undeclared-value", "reqps", r#"sum(rate(http_requests_total{code="501"}[$__rate_interval]))"#),
-        ("undeclared-value", "reqps", r#"sum(rate(http_requests_total{code=~"4.."}[$__rate_interval]))"#),
+        (
+            "wrong-unit",
+            "short",
+            "sum(rate(http_requests_total[$__rate_interval]))",
+        ),
+        (
+            "undeclared-metric",
+            "reqps",
+            "sum(rate(http_request_total[$__rate_interval]))",
+        ),
+        (
+            "undeclared-label",
+            "reqps",
+            r#"sum(rate(http_requests_total{status="500"}[$__rate_interval]))"#,
+        ),
+        (
+            "undeclared-label",
+            "reqps",
+            "sum by (status) (rate(http_requests_total[$__rate_interval]))",
+        ),
+        (
+            "undeclared-value",
+            "reqps",
+            r#"sum(rate(http_requests_total{code="501"}[$__rate_interval]))"#,
+        ),
+        (
+            "undeclared-value",
+            "reqps",
+            r#"sum(rate(http_requests_total{code=~"4.."}[$__rate_interval]))"#,
+        ),
         (
             "undeclared-value",
             "reqps",
@@ -242,7 +308,12 @@ fn a_metric_that_nothing_uses_is_an_orphan() {
     let folder = Folder::new();
     folder.board("a.json", &board(CLEAN));
     let declared = folder.file("declared.txt", &declared().to_string());
-    let arguments = [folder.path(), "--static", "--declared", declared.to_str().unwrap()];
+    let arguments = [
+        folder.path(),
+        "--static",
+        "--declared",
+        declared.to_str().unwrap(),
+    ];
     let report = report(&arguments, 1);
     assert_eq!(codes(&report), ["orphan-metric"]);
     let subjects: Vec<_> = report["findings"]
@@ -259,6 +330,9 @@ fn a_panel_with_more_metrics_than_a_look_takes_in_is_found() {
     check("too-many-metrics", |board| {
         let names: Vec<String> = (0..8).map(|n| format!("scrape_{n}")).collect();
         let target = json!({"refId": "B", "expr": names.join(" + ")});
-        board["panels"][0]["targets"].as_array_mut().unwrap().push(target);
+        board["panels"][0]["targets"]
+            .as_array_mut()
+            .unwrap()
+            .push(target);
     });
 }

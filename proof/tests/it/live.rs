@@ -12,13 +12,20 @@ fn ask(server: &Prometheus, board: &Value, expectations: &str, more: &[&str], co
     folder.board("boards/a.json", board);
     // Data that was not scraped has no metadata.
     folder.file("declared.json", &declared().to_string());
-    let others = "foreign = ['idle_total', 'told_total', 'mixed_seconds_*', 'http_request_total']\n";
+    let others =
+        "foreign = ['idle_total', 'told_total', 'mixed_seconds_*', 'http_request_total']\n";
     folder.file("e.toml", &format!("{others}{expectations}"));
     let [boards, declared, expected] =
         ["boards", "declared.json", "e.toml"].map(|name| folder.path_of(name));
     let [from, to] = [BEGIN, END].map(|at| at.to_string());
     let scrape = format!("{SCRAPE}s");
-    let mut arguments = vec![&*boards, "--prometheus", &server.url, "--declared", &declared];
+    let mut arguments = vec![
+        &*boards,
+        "--prometheus",
+        &server.url,
+        "--declared",
+        &declared,
+    ];
     arguments.extend(["--from", &from, "--to", &to, "--scrape-interval", &scrape]);
     arguments.extend(["--expectations", &expected]);
     arguments.extend(more);
@@ -26,10 +33,13 @@ fn ask(server: &Prometheus, board: &Value, expectations: &str, more: &[&str], co
 }
 
 /// Metrics that this board does not use are no matter of these tests.
-const ORPHANS: &str = "[[allow]]\ncode = 'orphan-metric'\nwhy = 'Not every board uses every metric.'\n";
+const ORPHANS: &str =
+    "[[allow]]\ncode = 'orphan-metric'\nwhy = 'Not every board uses every metric.'\n";
 
 fn verdict(report: &Value) -> &str {
-    report["boards"][0]["queries"][0]["verdict"].as_str().unwrap()
+    report["boards"][0]["queries"][0]["verdict"]
+        .as_str()
+        .unwrap()
 }
 
 #[test]
@@ -100,7 +110,7 @@ fn each_way_to_show_nothing_or_a_lie_has_its_reason() {
             "no series on the left of `/` (by code) has the labels of one on the right (by route)",
         ),
         (
-            r#"rate(idle_total{instance=~"$instance"}[$__rate_interval]) / rate(idle_total[$__rate_interval])"#,
+            r#"sum(rate(idle_total{instance=~"$instance"}[$__rate_interval])) / sum(rate(idle_total[$__rate_interval]))"#,
             "percentunit",
             "nan-only",
             "nan-only",
@@ -131,7 +141,11 @@ fn each_way_to_show_nothing_or_a_lie_has_its_reason() {
         let mut changed = board(expr);
         changed["panels"][0]["fieldConfig"]["defaults"]["unit"] = json!(unit);
         let unit_is_no_matter = "[[allow]]\ncode = 'no-unit'\nwhy = 'No matter.'\n";
-        let allowed = if unit.is_empty() { unit_is_no_matter } else { "" };
+        let allowed = if unit.is_empty() {
+            unit_is_no_matter
+        } else {
+            ""
+        };
         let declared_is_no_matter = ["undeclared-label", "undeclared-value"];
         let report = ask(&server, &changed, &format!("{ORPHANS}{allowed}"), &[], 1);
         let mut found = codes(&report);
@@ -166,14 +180,21 @@ fn exemplars_that_are_drawn_must_be_there() {
 #[test]
 fn a_panel_may_be_empty_while_nothing_is_wrong_and_not_when_something_is() {
     let Some(server) = prometheus() else { return };
-    let expr = r#"sum(rate(http_requests_total{instance=~"$instance", code="503"}[$__rate_interval]))"#;
+    let expr =
+        r#"sum(rate(http_requests_total{instance=~"$instance", code="503"}[$__rate_interval]))"#;
     let expected = format!(
         "{ORPHANS}[[panel]]\nboard = 'clean'\nid = 1\nempty_when_healthy = true\nalive_under = 'overload'\nwhy = 'Nothing is shed.'\n"
     );
     let healthy = ask(&server, &board(expr), &expected, &[], 0);
     assert_eq!(verdict(&healthy), "empty-as-expected");
     assert_eq!(healthy["totals"]["empty_as_expected"], 1);
-    let during = ask(&server, &board(expr), &expected, &["--under", "overload"], 1);
+    let during = ask(
+        &server,
+        &board(expr),
+        &expected,
+        &["--under", "overload"],
+        1,
+    );
     assert_eq!(codes(&during), ["value-without-series"]);
 }
 
@@ -211,7 +232,10 @@ fn variables_are_filled_in_from_the_server() {
         "datasource": {"type": "prometheus", "uid": "${datasource}"},
         "query": r#"label_values(http_requests_total{instance=~"$instance"}, code)"#
     });
-    changed["templating"]["list"].as_array_mut().unwrap().insert(0, code);
+    changed["templating"]["list"]
+        .as_array_mut()
+        .unwrap()
+        .insert(0, code);
     let report = ask(&server, &changed, ORPHANS, &[], 0);
     assert_eq!(
         report["boards"][0]["queries"][0]["asked"],
@@ -223,10 +247,19 @@ fn variables_are_filled_in_from_the_server() {
 fn a_variable_that_asks_for_what_is_not_there_is_found() {
     let Some(server) = prometheus() else { return };
     for (query, code) in [
-        ("label_values(http_request_total, instance)", "unknown-metric"),
+        (
+            "label_values(http_request_total, instance)",
+            "unknown-metric",
+        ),
         ("label_values(http_requests_total, pod)", "variable-empty"),
-        (r#"label_values(http_requests_total{verb="x"}, instance)"#, "unknown-label"),
-        ("query_result(sum(rate(http_requests_total))", "variable-query"),
+        (
+            r#"label_values(http_requests_total{verb="x"}, instance)"#,
+            "unknown-label",
+        ),
+        (
+            "query_result(sum(rate(http_requests_total))",
+            "variable-query",
+        ),
     ] {
         let mut changed = board(CLEAN);
         changed["templating"]["list"][1]["query"]["query"] = json!(query);
@@ -248,7 +281,10 @@ fn a_repeated_panel_is_asked_for_each_value() {
     );
     changed["panels"][0]["repeat"] = json!("code");
     let code = json!({"name": "code", "type": "custom", "query": "200,503", "includeAll": true});
-    changed["templating"]["list"].as_array_mut().unwrap().push(code);
+    changed["templating"]["list"]
+        .as_array_mut()
+        .unwrap()
+        .push(code);
     let report = ask(&server, &changed, ORPHANS, &[], 1);
     assert_eq!(codes(&report), ["value-without-series"]);
     assert_eq!(verdict(&report), "empty");

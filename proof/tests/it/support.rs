@@ -12,10 +12,10 @@ use stack::server::{Backend, Found, Source, require};
 use tempfile::TempDir;
 
 /// How long a server may take to start on a loaded machine.
-const READY_DEADLINE: Duration = Duration::from_secs(60);
+const READY_DEADLINE: Duration = Duration::from_mins(1);
 
 /// Runs `chitram-proof boards` with these arguments.
-pub fn boards(arguments: &[&str]) -> Output {
+pub(crate) fn boards(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_chitram-proof"))
         .arg("boards")
         .args(arguments)
@@ -24,7 +24,7 @@ pub fn boards(arguments: &[&str]) -> Output {
 }
 
 /// The JSON of a run that ended with this code.
-pub fn report(arguments: &[&str], code: i32) -> Value {
+pub(crate) fn report(arguments: &[&str], code: i32) -> Value {
     let mut all = arguments.to_vec();
     all.extend(["--output", "json"]);
     let output = boards(&all);
@@ -37,7 +37,7 @@ pub fn report(arguments: &[&str], code: i32) -> Value {
 }
 
 /// The codes of the findings, each once, in alphabetical order.
-pub fn codes(report: &Value) -> Vec<String> {
+pub(crate) fn codes(report: &Value) -> Vec<String> {
     let findings = report["findings"].as_array().unwrap();
     let mut codes: Vec<String> = findings
         .iter()
@@ -49,37 +49,37 @@ pub fn codes(report: &Value) -> Vec<String> {
 }
 
 /// A folder with boards and other files.
-pub struct Folder(pub TempDir);
+pub(crate) struct Folder(TempDir);
 
 impl Folder {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
     /// Adds a board in canonical form.
-    pub fn board(&self, name: &str, board: &Value) {
+    pub(crate) fn board(&self, name: &str, board: &Value) {
         let text = proof::boards::format::canonical(&board.to_string()).unwrap();
         self.file(name, &text);
     }
 
-    pub fn file(&self, name: &str, text: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str, text: &str) -> PathBuf {
         let path = self.0.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, text).unwrap();
         path
     }
 
-    pub fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         self.0.path().to_str().unwrap()
     }
 
-    pub fn path_of(&self, name: &str) -> String {
+    pub(crate) fn path_of(&self, name: &str) -> String {
         self.0.path().join(name).to_str().unwrap().to_owned()
     }
 }
 
 /// A board on which nothing is wrong, with one panel that runs this query.
-pub fn board(expr: &str) -> Value {
+pub(crate) fn board(expr: &str) -> Value {
     json!({
         "uid": "clean",
         "title": "Clean",
@@ -108,11 +108,11 @@ pub fn board(expr: &str) -> Value {
 }
 
 /// A query on which nothing is wrong; it uses the board's variable.
-pub const CLEAN: &str =
+pub(crate) const CLEAN: &str =
     r#"sum(rate(http_requests_total{job="api", instance=~"$instance"}[$__rate_interval]))"#;
 
 /// What the programs of the tests declare.
-pub fn declared() -> Value {
+pub(crate) fn declared() -> Value {
     let target = |values: &[&str]| json!({"name": "code", "values": values});
     json!({"program": "api", "spans": [], "log_fields": [], "metrics": [
         {"name": "http_requests_total", "kind": "counter", "unit": "requests", "help": "",
@@ -124,22 +124,22 @@ pub fn declared() -> Value {
 }
 
 /// The first moment of the data, Unix seconds.
-pub const BEGIN: u32 = 1_700_000_000;
+pub(crate) const BEGIN: u32 = 1_700_000_000;
 /// The last.
-pub const END: u32 = BEGIN + 900;
+pub(crate) const END: u32 = BEGIN + 900;
 /// Between two samples.
-pub const SCRAPE: u32 = 5;
+pub(crate) const SCRAPE: u32 = 5;
 /// When load begins and ends.
-pub const LOAD: (u32, u32) = (BEGIN + 200, BEGIN + 700);
+pub(crate) const LOAD: (u32, u32) = (BEGIN + 200, BEGIN + 700);
 
 /// A Prometheus that has the data of [`exposition`], or `None` with a line that says what is missing.
-pub struct Prometheus {
-    pub url: String,
+pub(crate) struct Prometheus {
+    pub(crate) url: String,
     _child: Child,
     _folder: TempDir,
 }
 
-pub fn prometheus() -> Option<Prometheus> {
+pub(crate) fn prometheus() -> Option<Prometheus> {
     let found = |name: &str| {
         on_path_or_cached(name).map(|program| Found {
             source: Source::Program(program),
@@ -172,7 +172,11 @@ fn start(server: &Path, tool: &Path) -> Prometheus {
         .args([&text, &data])
         .output()
         .unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    assert!(
+        made.status.success(),
+        "{}",
+        String::from_utf8_lossy(&made.stderr)
+    );
     let config = folder.path().join("prometheus.yml");
     fs::write(&config, "global: {}\n").unwrap();
     let log = folder.path().join("prometheus.log");
@@ -202,8 +206,7 @@ fn wait_until_ready(url: &str, log: &Path) {
     let client = proof::http::client().unwrap();
     let end = Instant::now() + READY_DEADLINE;
     loop {
-        let request = client.get(format!("{url}/-/ready"));
-        let answer = runtime.block_on(request.send());
+        let answer = runtime.block_on(async { client.get(format!("{url}/-/ready")).send().await });
         if answer.is_ok_and(|answer| answer.status().is_success()) {
             return;
         }
@@ -221,55 +224,65 @@ type Family = (
 );
 
 const FAMILIES: &[Family] = &[
-        (
-            "http_requests",
-            "counter",
-            &[
-                (r#"_total{job="api",instance="a:1",route="/x",code="200"}"#, |n| n * 9.0),
-                (r#"_total{job="api",instance="a:1",route="/x",code="500"}"#, |n| n),
-            ],
-        ),
-        (
-            "http_request_duration_seconds",
-            "histogram",
-            &[
-                (r#"_bucket{job="api",instance="a:1",le="0.1"}"#, |n| n * 8.0),
-                (r#"_bucket{job="api",instance="a:1",le="0.5"}"#, |n| n * 9.5),
-                (r#"_bucket{job="api",instance="a:1",le="1.0"}"#, |n| n * 10.0),
-                (r#"_bucket{job="api",instance="a:1",le="+Inf"}"#, |n| n * 10.0),
-                (r#"_count{job="api",instance="a:1"}"#, |n| n * 10.0),
-                (r#"_sum{job="api",instance="a:1"}"#, |n| n),
-            ],
-        ),
-        (
-            "in_flight",
-            "gauge",
-            &[(r#"{job="api",instance="a:1"}"#, |_| 3.0)],
-        ),
-        (
-            "idle",
-            "counter",
-            &[(r#"_total{job="api",instance="a:1"}"#, |_| 0.0)],
-        ),
-        (
-            "told",
-            "counter",
-            &[
-                (r#"_total{job="api",instance="a:1"}"#, |n| n),
-                (r#"_total{job="sidecar",instance="a:2"}"#, |n| n),
-            ],
-        ),
-        (
-            "mixed_seconds",
-            "histogram",
-            &[
-                (r#"_bucket{job="api",instance="a:1",le="1.0"}"#, |n| n),
-                (r#"_bucket{job="api",instance="a:1",le="+Inf"}"#, |n| n),
-                (r#"_bucket{job="api",instance="a:2",le="2.0"}"#, |n| n),
-                (r#"_bucket{job="api",instance="a:2",le="+Inf"}"#, |n| n),
-            ],
-        ),
-    ];
+    (
+        "http_requests",
+        "counter",
+        &[
+            (
+                r#"_total{job="api",instance="a:1",route="/x",code="200"}"#,
+                |n| n * 9.0,
+            ),
+            (
+                r#"_total{job="api",instance="a:1",route="/x",code="500"}"#,
+                |n| n,
+            ),
+        ],
+    ),
+    (
+        "http_request_duration_seconds",
+        "histogram",
+        &[
+            (r#"_bucket{job="api",instance="a:1",le="0.1"}"#, |n| n * 8.0),
+            (r#"_bucket{job="api",instance="a:1",le="0.5"}"#, |n| n * 9.5),
+            (r#"_bucket{job="api",instance="a:1",le="1.0"}"#, |n| {
+                n * 10.0
+            }),
+            (r#"_bucket{job="api",instance="a:1",le="+Inf"}"#, |n| {
+                n * 10.0
+            }),
+            (r#"_count{job="api",instance="a:1"}"#, |n| n * 10.0),
+            (r#"_sum{job="api",instance="a:1"}"#, |n| n),
+        ],
+    ),
+    (
+        "in_flight",
+        "gauge",
+        &[(r#"{job="api",instance="a:1"}"#, |_| 3.0)],
+    ),
+    (
+        "idle",
+        "counter",
+        &[(r#"_total{job="api",instance="a:1"}"#, |_| 0.0)],
+    ),
+    (
+        "told",
+        "counter",
+        &[
+            (r#"_total{job="api",instance="a:1"}"#, |n| n),
+            (r#"_total{job="sidecar",instance="a:2"}"#, |n| n),
+        ],
+    ),
+    (
+        "mixed_seconds",
+        "histogram",
+        &[
+            (r#"_bucket{job="api",instance="a:1",le="1.0"}"#, |n| n),
+            (r#"_bucket{job="api",instance="a:1",le="+Inf"}"#, |n| n),
+            (r#"_bucket{job="api",instance="a:2",le="2.0"}"#, |n| n),
+            (r#"_bucket{job="api",instance="a:2",le="+Inf"}"#, |n| n),
+        ],
+    ),
+];
 
 /// Ten requests of which one fails, each five seconds of the load; none before and after.
 fn exposition() -> String {

@@ -20,7 +20,14 @@ fn truth(requests: u64, failed: u64, p90: f64) -> Value {
     }]})
 }
 
-fn compare(server: &Prometheus, expr: &str, unit: &str, entry: &str, truth: &Value, code: i32) -> Value {
+fn compare(
+    server: &Prometheus,
+    expr: &str,
+    unit: &str,
+    entry: &str,
+    truth: &Value,
+    code: i32,
+) -> Value {
     let folder = Folder::new();
     let mut board = board(expr);
     board["panels"][0]["fieldConfig"]["defaults"]["unit"] = json!(unit);
@@ -65,7 +72,12 @@ fn a_panel_that_shows_something_else_is_untrue() {
     for (expr, unit, entry, truth) in [
         // One request more than the counter has.
         (CLEAN, "reqps", COUNT, truth(REQUESTS + 1, 0, 0.4)),
-        (ERRORS, "percentunit", RATIO, truth(REQUESTS, REQUESTS / 5, 0.4)),
+        (
+            ERRORS,
+            "percentunit",
+            RATIO,
+            truth(REQUESTS, REQUESTS / 5, 0.4),
+        ),
         // Two buckets away.
         (P90, "s", PERCENTILE, truth(REQUESTS, 0, 2.0)),
         (

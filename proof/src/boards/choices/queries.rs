@@ -138,7 +138,12 @@ mod tests {
                 },
             ),
             ("label_names()", Question::LabelNames { selector: None }),
-            ("metrics(.*_total)", Question::Metrics { pattern: ".*_total" }),
+            (
+                "metrics(.*_total)",
+                Question::Metrics {
+                    pattern: ".*_total",
+                },
+            ),
             (
                 "query_result(topk(3, sum by (a) (rate(x[5m]))))",
                 Question::Result {

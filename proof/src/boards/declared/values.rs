@@ -27,7 +27,10 @@ pub(super) fn outside(selector: &VectorSelector, family: &str, metric: &Metric) 
                     .unwrap_or_default(),
             };
             missing.into_iter().map(move |value| {
-                format!("{family} never has {}=\"{value}\": the declared values are others", matcher.name)
+                format!(
+                    "{family} never has {}=\"{value}\": the declared values are others",
+                    matcher.name
+                )
             })
         })
         .collect()
@@ -42,11 +45,17 @@ fn of_set(matcher: &Matcher, values: &BTreeSet<String>) -> Vec<String> {
             .into_iter()
             .collect(),
         MatchOp::Re(pattern) | MatchOp::NotRe(pattern) => {
-            let inner = wanted.strip_prefix('(').and_then(|rest| rest.strip_suffix(')'));
+            let inner = wanted
+                .strip_prefix('(')
+                .and_then(|rest| rest.strip_suffix(')'));
             let alternatives = inner.unwrap_or(wanted);
             if alternatives.contains('(') {
                 let any = values.iter().any(|value| pattern.is_match(value));
-                return if any { Vec::new() } else { vec![wanted.clone()] };
+                return if any {
+                    Vec::new()
+                } else {
+                    vec![wanted.clone()]
+                };
             }
             alternatives
                 .split('|')
@@ -66,8 +75,9 @@ fn is_met(alternative: &str, values: &BTreeSet<String>) -> bool {
         return values.contains(alternative);
     }
     // What can't be judged here is judged by the server.
-    regex::Regex::new(&format!("^(?:{alternative})$"))
-        .map_or(true, |pattern| values.iter().any(|value| pattern.is_match(value)))
+    regex::Regex::new(&format!("^(?:{alternative})$")).map_or(true, |pattern| {
+        values.iter().any(|value| pattern.is_match(value))
+    })
 }
 
 /// A bound that is no bucket's: the selector finds nothing.
@@ -76,7 +86,10 @@ fn bound(matcher: &Matcher, bounds: &[f64]) -> Vec<String> {
         return Vec::new();
     }
     let exists = matcher.value.parse::<f64>().is_ok_and(|wanted| {
-        wanted.is_infinite() || bounds.iter().any(|bound| (bound - wanted).abs() <= wanted * 1e-9)
+        wanted.is_infinite()
+            || bounds
+                .iter()
+                .any(|bound| (bound - wanted).abs() <= wanted * 1e-9)
     });
     if exists {
         Vec::new()
@@ -98,7 +111,10 @@ mod tests {
             program: "p".into(),
             kind: "histogram".into(),
             unit: String::new(),
-            labels: BTreeMap::from([("outcome".to_owned(), Some(values)), ("id".to_owned(), None)]),
+            labels: BTreeMap::from([
+                ("outcome".to_owned(), Some(values)),
+                ("id".to_owned(), None),
+            ]),
             buckets: Some(vec![0.25, 1.0]),
         }
     }
@@ -129,7 +145,11 @@ mod tests {
             let expected: Vec<_> = missing
                 .iter()
                 .map(|value| {
-                    let label = if text.contains("le=") { "le" } else { "outcome" };
+                    let label = if text.contains("le=") {
+                        "le"
+                    } else {
+                        "outcome"
+                    };
                     format!("x never has {label}=\"{value}\": the declared values are others")
                 })
                 .collect();

@@ -40,7 +40,11 @@ pub(super) fn notes<'a>(query: Query<'a>, expr: &Expr, types: &Types) -> Vec<Not
 }
 
 fn ranges<'a>(query: Query<'a>, expr: &Expr) -> Vec<Note<'a>> {
-    let by_macro = [RECOGNISABLE.rate_interval(), RECOGNISABLE.range(), RECOGNISABLE_INTERVAL];
+    let by_macro = [
+        RECOGNISABLE.rate_interval(),
+        RECOGNISABLE.range(),
+        RECOGNISABLE_INTERVAL,
+    ];
     let mut notes: Vec<Note<'a>> = Vec::new();
     promql::walk(expr, &mut |expr, above| {
         let Expr::MatrixSelector(matrix) = expr else {
@@ -102,7 +106,10 @@ static QUANTILE: LazyLock<Option<Regex>> =
 /// name none.
 fn mislabelled(panel: &Panel, target: &Target, expr: &Expr) -> Option<String> {
     let in_legend = quantiles(&target.legend_format);
-    let others = panel.targets.iter().any(|target| !quantiles(&target.legend_format).is_empty());
+    let others = panel
+        .targets
+        .iter()
+        .any(|target| !quantiles(&target.legend_format).is_empty());
     let (place, named) = match in_legend.as_slice() {
         [] if others => return None,
         [] => ("title", quantiles(&panel.title)),
@@ -112,7 +119,10 @@ fn mislabelled(panel: &Panel, target: &Target, expr: &Expr) -> Option<String> {
         return None;
     };
     let taken = taken(expr)?;
-    if taken.iter().any(|quantile| (quantile * 100.0 - named).abs() < 0.001) {
+    if taken
+        .iter()
+        .any(|quantile| (quantile * 100.0 - named).abs() < 0.001)
+    {
         return None;
     }
     let query = match taken.first() {
@@ -140,7 +150,9 @@ fn taken(expr: &Expr) -> Option<Vec<f64>> {
     let mut unknown = promql::metrics(expr).iter().any(|name| name.contains(':'));
     promql::walk(expr, &mut |expr, _| {
         let parameter = match expr {
-            Expr::Call(call) if matches!(call.func.name, "histogram_quantile" | "quantile_over_time") => {
+            Expr::Call(call)
+                if matches!(call.func.name, "histogram_quantile" | "quantile_over_time") =>
+            {
                 call.args.args.first().map(|arg| promql::bare(arg))
             }
             Expr::Aggregate(aggregate) if promql::aggregation(expr) == "quantile" => {

@@ -32,7 +32,10 @@ fn uids(boards: &[BoardFile]) -> Vec<Note<'_>> {
         let sentence = if uid.is_empty() {
             "the board has no uid, so its address changes with each import".to_owned()
         } else if let Some(owner) = owners.get(uid) {
-            format!("the uid {uid} is that of {} too, so one replaces the other", owner.file)
+            format!(
+                "the uid {uid} is that of {} too, so one replaces the other",
+                owner.file
+            )
         } else {
             owners.insert(uid, board);
             continue;
@@ -53,7 +56,12 @@ fn ids(board: &BoardFile) -> Vec<Note<'_>> {
                 Some(owner) => format!("the id {id} is that of `{}` too", owner.title),
             },
         };
-        notes.push(Note::of_panel(board, panel, codes::PANEL_ID_NOT_UNIQUE, sentence));
+        notes.push(Note::of_panel(
+            board,
+            panel,
+            codes::PANEL_ID_NOT_UNIQUE,
+            sentence,
+        ));
     }
     for panel in board.board.leaf_panels() {
         let mut letters = BTreeSet::new();
@@ -63,7 +71,12 @@ fn ids(board: &BoardFile) -> Vec<Note<'_>> {
             .find(|target| !letters.insert(target.ref_id.as_str()));
         if let Some(target) = twice {
             let sentence = format!("two queries have the letter `{}`", target.ref_id);
-            notes.push(Note::of_panel(board, panel, codes::REF_ID_NOT_UNIQUE, sentence));
+            notes.push(Note::of_panel(
+                board,
+                panel,
+                codes::REF_ID_NOT_UNIQUE,
+                sentence,
+            ));
         }
     }
     notes
@@ -95,8 +108,12 @@ fn dead(link: &Link, board: &BoardFile, boards: &[BoardFile]) -> Option<String> 
             other.board.uid != board.board.uid
                 && link.tags.iter().all(|tag| other.board.tags.contains(tag))
         };
-        return (!boards.iter().any(tagged))
-            .then(|| format!("the list `{}` is empty: no other board has its tags", link.title));
+        return (!boards.iter().any(tagged)).then(|| {
+            format!(
+                "the list `{}` is empty: no other board has its tags",
+                link.title
+            )
+        });
     }
     let uid = linked_uid(link.url.as_deref()?)?;
     (!boards.iter().any(|other| other.board.uid == uid)).then(|| {

@@ -134,8 +134,7 @@ fn shows_stale_value(panel: &Panel) -> bool {
     let calculations: Vec<&Value> = reduce["calcs"].as_array().into_iter().flatten().collect();
     // Grafana's default is the last value that is not null.
     let last = calculations.is_empty() || calculations.iter().any(|name| *name == "lastNotNull");
-    let course =
-        |target: &Target| !target.expr.is_empty() && !target.hide && !target.is_instant();
+    let course = |target: &Target| !target.expr.is_empty() && !target.hide && !target.is_instant();
     ONE_NUMBER.contains(&panel.kind.as_str())
         && reduce["values"] != true
         && last
@@ -145,16 +144,21 @@ fn shows_stale_value(panel: &Panel) -> bool {
 /// Grafana doesn't run a hidden query for an expression that uses it in every version.
 fn hidden_query_used(panel: &Panel) -> Option<(&'static str, String)> {
     let hidden = panel.targets.iter().filter(|target| target.hide);
-    let uses = |letter: &str| {
+    let is_needed = |letter: &str| {
         panel
             .targets
             .iter()
             .filter_map(|target| target.expression.as_deref())
             .any(|expression| {
-                expression == letter || references(expression).iter().any(|used| used.name == letter)
+                expression == letter
+                    || references(expression)
+                        .iter()
+                        .any(|used| used.name == letter)
             })
     };
-    let used = hidden.map(|target| target.ref_id.as_str()).find(|letter| uses(letter))?;
+    let used = hidden
+        .map(|target| target.ref_id.as_str())
+        .find(|letter| is_needed(letter))?;
     let sentence = format!("query {used} is hidden, and an expression of the panel needs it");
     Some((codes::HIDDEN_QUERY_USED, sentence))
 }
@@ -170,7 +174,10 @@ pub(super) fn crowded<'a>(queries: &[Parsed<'a>], types: &Types) -> Vec<Note<'a>
         if target.hide {
             continue;
         }
-        let key = (parsed.query.board.file.as_str(), std::ptr::from_ref(panel).addr());
+        let key = (
+            parsed.query.board.file.as_str(),
+            std::ptr::from_ref(panel).addr(),
+        );
         let entry = panels
             .entry(key)
             .or_insert_with(|| (parsed.query.origin, parsed, Vec::new()));
@@ -193,7 +200,12 @@ pub(super) fn crowded<'a>(queries: &[Parsed<'a>], types: &Types) -> Vec<Note<'a>
                 metrics.len()
             );
             let board = parsed.query.board;
-            Some(Note::of_panel(board, panel, codes::TOO_MANY_METRICS, sentence))
+            Some(Note::of_panel(
+                board,
+                panel,
+                codes::TOO_MANY_METRICS,
+                sentence,
+            ))
         })
         .collect()
 }

@@ -118,7 +118,9 @@ fn is_used(board: &BoardFile, variable: &Variable) -> bool {
     repeats || {
         let own: BTreeSet<_> = [variable.query_text(), &variable.regex].into();
         let own = own.iter().flat_map(|text| references(text));
-        let in_own = own.filter(|reference| reference.name == variable.name).count();
+        let in_own = own
+            .filter(|reference| reference.name == variable.name)
+            .count();
         let in_all = references(&board.text)
             .iter()
             .filter(|reference| reference.name == variable.name)
@@ -133,7 +135,11 @@ fn of_references<'a>(board: &'a BoardFile, query: Query<'a>) -> Vec<Note<'a>> {
     let mut notes = Vec::new();
     let filled = super::super::choices::of_file(board).query(text);
     for name in &filled.unknown {
-        notes.push(Note::of_query(query, codes::UNKNOWN_VARIABLE, no_variable(name)));
+        notes.push(Note::of_query(
+            query,
+            codes::UNKNOWN_VARIABLE,
+            no_variable(name),
+        ));
     }
     for format in &filled.formats {
         let sentence = format!("the format `:{format}` of a variable is not known here");

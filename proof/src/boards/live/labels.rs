@@ -20,9 +20,8 @@ impl<'a> Judge<'_, 'a> {
         let mut notes = Vec::new();
         for (label, operation, of) in named(expr) {
             if !self.exists(label, of).await? {
-                let sentence = format!(
-                    "{operation} names the label `{label}`, which no series in `{of}` has"
-                );
+                let sentence =
+                    format!("{operation} names the label `{label}`, which no series in `{of}` has");
                 notes.push(self.note(codes::UNKNOWN_LABEL, sentence));
             }
         }
@@ -49,11 +48,16 @@ impl<'a> Judge<'_, 'a> {
     fn legend(&self, result: &[Series]) -> Option<Note<'a>> {
         let label = placeholders(self.query.legend())
             .into_iter()
-            .find(|label| result.iter().all(|series| !series.labels.contains_key(label)))?;
+            .find(|label| {
+                result
+                    .iter()
+                    .all(|series| !series.labels.contains_key(label))
+            })?;
         if result.is_empty() {
             return None;
         }
-        let sentence = format!("the legend names the label `{label}`, which the result does not have");
+        let sentence =
+            format!("the legend names the label `{label}`, which the result does not have");
         Some(self.note(codes::LEGEND_WITHOUT_LABEL, sentence))
     }
 }
@@ -124,7 +128,8 @@ fn makes(expr: &Expr, label: &str) -> bool {
         Expr::Binary(binary) => {
             let card = binary.modifier.as_ref().map(|modifier| &modifier.card);
             if let Some(
-                VectorMatchCardinality::ManyToOne(labels) | VectorMatchCardinality::OneToMany(labels),
+                VectorMatchCardinality::ManyToOne(labels)
+                | VectorMatchCardinality::OneToMany(labels),
             ) = card
             {
                 made.extend(labels.labels.iter().map(String::as_str));

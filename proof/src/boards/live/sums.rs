@@ -93,7 +93,9 @@ mod tests {
         of.iter()
             .map(|(job, bound)| {
                 let pairs = [("job", *job), ("le", *bound)];
-                pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
+                pairs
+                    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                    .into()
             })
             .collect()
     }

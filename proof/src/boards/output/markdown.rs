@@ -6,7 +6,8 @@ use super::super::report::Report;
 use super::summary;
 
 pub(super) fn of(report: &Report) -> String {
-    let mut text = String::from("| board | panels | queries | live | empty as expected | other |\n");
+    let mut text =
+        String::from("| board | panels | queries | live | empty as expected | other |\n");
     text.push_str("|---|---|---|---|---|---|\n");
     for board in &report.boards {
         let with = |verdict| {

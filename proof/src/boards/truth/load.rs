@@ -105,7 +105,9 @@ impl Truth {
         let sentence = |error: serde_json::Error| error.to_string();
         let json: serde_json::Value = serde_json::from_str(text).map_err(sentence)?;
         let truth: Self = if json["run"].is_object() {
-            serde_json::from_str::<LoadResult>(text).map_err(sentence)?.into()
+            serde_json::from_str::<LoadResult>(text)
+                .map_err(sentence)?
+                .into()
         } else {
             serde_json::from_str(text).map_err(sentence)?
         };
@@ -145,12 +147,17 @@ struct Figures {
     latency: Latency,
 }
 
+/// In microseconds.
 #[derive(Deserialize)]
 struct Latency {
-    p50_us: Option<u64>,
-    p95_us: Option<u64>,
-    p99_us: Option<u64>,
-    p999_us: Option<u64>,
+    #[serde(rename = "p50_us")]
+    p50: Option<u64>,
+    #[serde(rename = "p95_us")]
+    p95: Option<u64>,
+    #[serde(rename = "p99_us")]
+    p99: Option<u64>,
+    #[serde(rename = "p999_us")]
+    p999: Option<u64>,
 }
 
 impl From<LoadResult> for Truth {
@@ -188,10 +195,10 @@ impl Figures {
     fn percentiles(&self, route: Option<&str>) -> Vec<Percentile> {
         let latency = &self.latency;
         [
-            (0.5, latency.p50_us),
-            (0.95, latency.p95_us),
-            (0.99, latency.p99_us),
-            (0.999, latency.p999_us),
+            (0.5, latency.p50),
+            (0.95, latency.p95),
+            (0.99, latency.p99),
+            (0.999, latency.p999),
         ]
         .into_iter()
         .filter_map(|(quantile, us)| {
@@ -209,7 +216,11 @@ impl Figures {
         let failed: u64 = self.errors.values().sum();
         let ok = ("ok".to_owned(), self.n.saturating_sub(failed));
         std::iter::once(ok)
-            .chain(self.errors.iter().map(|(kind, count)| (kind.clone(), *count)))
+            .chain(
+                self.errors
+                    .iter()
+                    .map(|(kind, count)| (kind.clone(), *count)),
+            )
             .map(|(status, count)| Requests {
                 route: route.to_owned(),
                 status,
@@ -244,7 +255,8 @@ mod tests {
     #[test]
     fn a_load_result_is_read_and_what_was_not_measured_is_not_there() {
         let latency = r#""latency": {"n": 9, "p50_us": 1500, "p95_us": null, "p99_us": null, "p999_us": null, "max_us": 9}"#;
-        let figures = format!(r#"{{"n": 9, "errors": {{"timeout": 2}}, "histogram": "x", {latency}}}"#);
+        let figures =
+            format!(r#"{{"n": 9, "errors": {{"timeout": 2}}, "histogram": "x", {latency}}}"#);
         let truth = Truth::parse(&format!(
             r#"{{"version": 1, "run": {{"started_at_us": 5000000, "warmup_seconds": 1, "measure_seconds": 10.0}},
                 "phases": [{{"name": "measure", "all": {figures}, "routes": {{"list": {figures}}}}}]}}"#

@@ -105,7 +105,7 @@ fn only_presence(expr: &Expr, above: &[&Expr]) -> bool {
     let filters = path.windows(2).any(|pair| match pair[0] {
         Expr::Binary(binary) => {
             matches!(binary.op.to_string().as_str(), "and" | "unless")
-                && std::ptr::eq(&*binary.rhs, pair[1])
+                && std::ptr::eq(binary.rhs.as_ref(), pair[1])
         }
         _ => false,
     });
