@@ -232,7 +232,7 @@ async fn look<'a>(
         let request = gather::Request {
             source: arguments.path.display().to_string(),
             address,
-            boards: &scopes,
+            boards: &chosen,
             server,
             scrape_interval: settings.scrape_interval,
             now: now(),

@@ -1,5 +1,7 @@
 //! One panel: its head, what is drawn, and what could not be.
 
+use std::collections::BTreeSet;
+
 use maud::{Markup, html};
 
 use super::{
@@ -306,13 +308,22 @@ fn without_data(panel: &Panel, view: &PanelView) -> Markup {
     html! {
         div.none {
             b { (word) }
-            @for answer in &view.answers {
-                @if let Some(Reason::Found(why) | Reason::Expected(why)) = &answer.reason { p { (why) } }
-            }
+            @for why in reasons(view) { p { (why) } }
             @if view.answers.is_empty() && view.not_asked.is_empty() { p { "The panel has no query." } }
             @if let Some(text) = no_value { p.quiet { "Grafana shows \u{201c}" (text) "\u{201d} here." } }
         }
     }
+}
+
+/// Queries of a panel often have the same reason.
+fn reasons(view: &PanelView) -> BTreeSet<&str> {
+    let reasons = view
+        .answers
+        .iter()
+        .filter_map(|answer| answer.reason.as_ref());
+    reasons
+        .map(|(Reason::Found(why) | Reason::Expected(why))| why.as_str())
+        .collect()
 }
 
 fn text_panel(panel: &Panel, uids: &Uids) -> Markup {
