@@ -28,6 +28,7 @@ mod timeseries;
 mod unit;
 pub mod view;
 
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use crate::exit::Refusal;
@@ -37,16 +38,22 @@ pub fn render(preview: &view::Preview) -> String {
     page::page(preview).into_string()
 }
 
-/// Writes the page to a file, whole or not at all. Returns its size in bytes.
-pub fn save(preview: &view::Preview, file: &Path) -> Result<usize, Refusal> {
-    let failed =
-        |error| Refusal::internal(format!("{} cannot be written: {error}", file.display()));
+/// Writes the page to a file, whole or not at all.
+pub fn save(preview: &view::Preview, file: &Path) -> Result<(), Refusal> {
+    let failed = |error: io::Error| {
+        let sentence = format!("{} cannot be written: {error}", file.display());
+        match error.kind() {
+            ErrorKind::NotFound | ErrorKind::PermissionDenied | ErrorKind::IsADirectory => {
+                Refusal::usage(sentence)
+            }
+            _ => Refusal::internal(sentence),
+        }
+    };
     let page = render(preview);
     // Written beside it first: a reader never sees half a page.
     let mut name = file.as_os_str().to_owned();
     name.push(".part");
     let part = Path::new(&name);
-    std::fs::write(part, &page).map_err(failed)?;
-    std::fs::rename(part, file).map_err(failed)?;
-    Ok(page.len())
+    std::fs::write(part, page).map_err(failed)?;
+    std::fs::rename(part, file).map_err(failed)
 }

@@ -255,3 +255,16 @@ fn named(values: &[String]) -> String {
         more => format!("{shown} and {more} more"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neither_password_nor_token_is_on_the_page() {
+        let address = "http://user:secret@prometheus:9090/base?token=secret#x"
+            .parse()
+            .unwrap();
+        assert_eq!(without_secrets(&address), "http://prometheus:9090/base");
+    }
+}

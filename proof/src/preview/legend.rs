@@ -40,6 +40,7 @@ pub(super) fn legend(entries: &[Entry], more: &[Reduction], range: Range) -> Mar
     let is_more =
         |one: &Reduction| *one != Reduction::Last && FIGURES.iter().all(|(known, _)| known != one);
     let more: Vec<Reduction> = more.iter().copied().filter(is_more).collect();
+    let entries = by_interest(entries);
     let (first, rest) = entries.split_at(entries.len().min(AT_SIGHT));
     html! {
         (table(first, &more, range, true))
@@ -52,7 +53,17 @@ pub(super) fn legend(entries: &[Entry], more: &[Reduction], range: Range) -> Mar
     }
 }
 
-fn table(entries: &[Entry], more: &[Reduction], range: Range, with_head: bool) -> Markup {
+/// The order of the board, but if not all are seen at sight, those that are never other than 0 come last.
+fn by_interest<'a>(entries: &'a [Entry<'a>]) -> Vec<&'a Entry<'a>> {
+    let is_flat = |entry: &&Entry| {
+        let mut values = entry.line.values.iter().flatten();
+        entries.len() > AT_SIGHT && values.all(|value| *value == 0.0 || value.is_nan())
+    };
+    let (flat, lively): (Vec<&Entry>, Vec<&Entry>) = entries.iter().partition(is_flat);
+    lively.into_iter().chain(flat).collect()
+}
+
+fn table(entries: &[&Entry], more: &[Reduction], range: Range, with_head: bool) -> Markup {
     html! {
         table.legend {
             thead.hidden[!with_head] {

@@ -3,12 +3,14 @@
 use proof::{
     boards::model::Board,
     preview::{
-        render,
+        render, save,
         view::{Answer, BoardView, EventView, PanelView, Preview, Reason},
     },
     prometheus::{Range, Series},
 };
 use serde_json::{Value, json};
+
+use crate::support::{self, BEGIN, CLEAN, END, Folder};
 
 /// Ten steps of five seconds.
 const RANGE: Range = Range {
@@ -505,4 +507,64 @@ fn a_transformation_that_is_not_known_here_is_named() {
         vec![answer(0, Ok(vec![series(&[("route", "list")], &[1.0])]))],
     );
     assert!(page.contains("Not applied: the transformation calculateField."));
+}
+
+#[test]
+fn the_legend_shows_first_what_happened() {
+    let mut many: Vec<Series> = (0..12)
+        .map(|n| series(&[("route", &format!("quiet{n}"))], &[0.0, 0.0]))
+        .collect();
+    many.push(series(&[("route", "busy")], &[0.0, 7.0]));
+    let page = page_of(timeseries(json!({}), json!({})), vec![answer(0, Ok(many))]);
+    let at_sight = between(&page, "<table class=\"legend\">", "</table>");
+    assert!(at_sight.contains("busy") && !at_sight.contains("quiet11"));
+}
+
+#[test]
+fn a_page_is_drawn_from_a_real_server_with_the_reasons_of_the_check() {
+    let Some(server) = support::prometheus() else {
+        return;
+    };
+    let mut board = support::board(CLEAN);
+    let mut dead = board["panels"][0].clone();
+    dead["id"] = json!(77);
+    dead["title"] = json!("Dead");
+    dead["targets"][0]["expr"] = json!("http_requests_renamed_total");
+    board["panels"].as_array_mut().unwrap().push(dead);
+    let folder = Folder::new();
+    folder.board("boards/a.json", &board);
+    let (boards, file) = (folder.path_of("boards"), folder.path_of("page.html"));
+    let [from, to] = [BEGIN, END].map(|at| at.to_string());
+    let output = support::boards(&[
+        &boards,
+        "--prometheus",
+        &server.url,
+        "--from",
+        &from,
+        "--to",
+        &to,
+        "--preview",
+        &file,
+    ]);
+    let page = std::fs::read_to_string(&file)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
+    assert!(
+        page.contains("path class=\"line"),
+        "the live panel is drawn"
+    );
+    assert!(
+        page.contains("<b>No data</b><p>") && page.contains("http_requests_renamed_total"),
+        "the dead one has its reason"
+    );
+    assert!(page.contains("? 1 no data"));
+    assert!(!std::path::Path::new(&format!("{file}.part")).exists());
+}
+
+#[test]
+fn a_page_that_cannot_be_written_is_named() {
+    let folder = Folder::new();
+    let file = folder.path_of("missing/page.html");
+    let refusal = save(&whole(), std::path::Path::new(&file)).unwrap_err();
+    assert_eq!(refusal.exit, proof::exit::Exit::Usage);
+    assert!(refusal.sentence.contains(&file), "{refusal}");
 }
