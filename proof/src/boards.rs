@@ -4,7 +4,7 @@
 //! [`variables`] fill in what a reader would see chosen; [`live`] asks the server and judges its answers, [`absence`] finds
 //! out why there are none; [`declared`] compares with what programs declare, [`truth`] with what a load counted;
 //! [`expectations`] accept what is known; [`report`] holds the result and [`output`] prints it. A page of the boards is drawn by
-//! [`preview`](crate::preview).
+//! [`preview`].
 
 pub mod absence;
 pub mod choices;
