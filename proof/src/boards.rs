@@ -3,7 +3,8 @@
 //! The way of the data: [`folder`] reads files into [`model`]; [`lint`] judges what they say by themselves; [`choices`] and
 //! [`variables`] fill in what a reader would see chosen; [`live`] asks the server and judges its answers, [`absence`] finds
 //! out why there are none; [`declared`] compares with what programs declare, [`truth`] with what a load counted;
-//! [`expectations`] accept what is known; [`report`] holds the result and [`output`] prints it.
+//! [`expectations`] accept what is known; [`report`] holds the result and [`output`] prints it. A page of the boards is drawn by
+//! [`preview`].
 
 pub mod absence;
 pub mod choices;
@@ -44,6 +45,7 @@ use self::variables::Scope;
 use crate::exit::{Exit, Refusal};
 use crate::finding::Finding;
 use crate::http;
+use crate::preview::{self, gather};
 use crate::prometheus::Prometheus;
 use crate::promql::types::Types;
 
@@ -196,6 +198,18 @@ async fn look<'a>(
     }
     let (outcomes, found) = live::judge(tasks, server, &settings, known).await?;
     notes.extend(found);
+    if let (Some(file), Some(address)) = (&arguments.preview, &arguments.prometheus) {
+        let request = gather::Request {
+            source: arguments.path.display().to_string(),
+            address,
+            boards: &chosen,
+            server,
+            scrape_interval: settings.scrape_interval,
+            now: now(),
+            outcomes: &outcomes,
+        };
+        preview::save(&gather::gather(&request).await?, file)?;
+    }
     let mut compared = Vec::new();
     if let Some(truth) = &known.truth {
         let entries = &known.expectations.compare;

@@ -9,6 +9,7 @@ pub mod cli;
 pub mod exit;
 pub mod finding;
 pub mod http;
+pub mod preview;
 pub mod prometheus;
 pub mod promql;
 pub mod rules;

@@ -19,7 +19,7 @@ pub(crate) fn page(report: &Report) -> Markup {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 title { (report.title) ": " (report.summary) }
-                style { (PreEscaped(STYLE)) }
+                style { (PreEscaped(crate::TOKENS)) (PreEscaped(STYLE)) }
             }
             body {
                 (first_screen(report))

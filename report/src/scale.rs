@@ -2,7 +2,7 @@
 
 /// Maps values onto a stretch of pixels. Values outside are clamped to its ends.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Scale {
+pub struct Scale {
     low: f64,
     high: f64,
     from_px: f64,
@@ -12,7 +12,7 @@ pub(crate) struct Scale {
 
 impl Scale {
     /// `low` lies at `from_px`, `high` at `to_px`.
-    pub(crate) fn linear(low: f64, high: f64, from_px: f64, to_px: f64) -> Self {
+    pub fn linear(low: f64, high: f64, from_px: f64, to_px: f64) -> Self {
         Self {
             low,
             high: if high > low { high } else { low + 1.0 },
@@ -23,7 +23,7 @@ impl Scale {
     }
 
     /// As [`Scale::linear`], for positive values over several decades.
-    pub(crate) fn logarithmic(low: f64, high: f64, from_px: f64, to_px: f64) -> Self {
+    pub fn logarithmic(low: f64, high: f64, from_px: f64, to_px: f64) -> Self {
         let low = low.max(1e-6);
         Self {
             low,
@@ -35,7 +35,7 @@ impl Scale {
     }
 
     /// Where a value lies, in pixels.
-    pub(crate) fn px(&self, value: f64) -> f64 {
+    pub fn px(&self, value: f64) -> f64 {
         let value = value.clamp(self.low, self.high);
         let share = if self.logarithmic {
             (value / self.low).ln() / (self.high / self.low).ln()
@@ -46,7 +46,7 @@ impl Scale {
     }
 
     /// Round values for ticks: whole decades (with 2 and 5 between where they are few), or steps of 1, 2 or 5 that give at most `most` ticks.
-    pub(crate) fn ticks(&self, most: usize) -> Vec<f64> {
+    pub fn ticks(&self, most: usize) -> Vec<f64> {
         if self.logarithmic {
             let decades = (self.high / self.low).log10();
             let factors: &[f64] = if decades < 2.5 {

@@ -18,6 +18,9 @@ pub struct Arguments {
     /// The server to ask, for instance <http://127.0.0.1:9090>
     #[arg(long, value_name = "URL", required_unless_present_any = ["static_only", "format"])]
     pub prometheus: Option<Url>,
+    /// Draw the boards from the data of the range into this HTML file, which needs neither Grafana nor a network
+    #[arg(long, value_name = "FILE", requires = "prometheus")]
+    pub preview: Option<PathBuf>,
     /// Judge the files alone and ask no server
     #[arg(long = "static", conflicts_with = "prometheus")]
     pub static_only: bool,

@@ -8,6 +8,7 @@
 mod commands;
 mod findings;
 mod live;
+mod preview;
 mod rules;
 mod support;
 mod truth;
