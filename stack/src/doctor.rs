@@ -4,7 +4,9 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use crate::server::{Backend, Source, jaeger, postgres, toxiproxy, versitygw};
+use crate::server::{
+    Backend, Source, elasticsearch, jaeger, postgres, rsyslog, toxiproxy, versitygw,
+};
 
 /// One line of the answer.
 #[derive(Debug, Serialize)]
@@ -30,6 +32,8 @@ pub fn examine() -> Vec<Line> {
         toxiproxy::find(),
         jaeger::find(),
         versitygw::find(),
+        elasticsearch::find(),
+        rsyslog::find(),
     ]
     .into_iter()
     .map(line)
@@ -69,7 +73,7 @@ fn without_password(url: &str) -> String {
 
 /// The answer as a table for a person.
 pub fn table(lines: &[Line]) -> String {
-    let mut text = format!("{:<12} {:<13} {:<12} WHERE\n", "SERVER", "ROLE", "VERSION");
+    let mut text = format!("{:<13} {:<13} {:<12} WHERE\n", "SERVER", "ROLE", "VERSION");
     for line in lines {
         let version = line.version.as_deref().unwrap_or("not found");
         let place = line
@@ -79,11 +83,11 @@ pub fn table(lines: &[Line]) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(
             text,
-            "{:<12} {:<13} {version:<12} {place}",
+            "{:<13} {:<13} {version:<12} {place}",
             line.name, line.role
         );
     }
-    text + "What is not found is played by a stand-in, or SQLite for PostgreSQL.\n"
+    text + "What is not found is played by a stand-in, or SQLite for PostgreSQL; logs are not shipped.\n"
 }
 
 #[cfg(test)]
@@ -106,7 +110,7 @@ mod tests {
     fn a_missing_server_is_listed_with_the_command_that_installs_it() {
         assert!(
             table(&[missing()])
-                .contains("Jaeger       traces        not found    install: scripts/backends")
+                .contains("Jaeger        traces        not found    install: scripts/backends")
         );
     }
 

@@ -52,7 +52,8 @@ standard output and to DIR/stack.toml, logs to DIR/logs. Data is temporary: it i
 
 Examples:
   chitram-stack up
-  chitram-stack up --embedded --api-port 0 --admin-port 0 --toxiproxy-port 0 --jaeger-port 0
+  chitram-stack up --embedded --api-port 0 --admin-port 0 --toxiproxy-port 0 --jaeger-port 0 \
+    --elasticsearch-port 0
 
 Exit codes:
   0   stopped by Ctrl-C, SIGTERM or SIGHUP
@@ -126,6 +127,9 @@ struct Up {
     /// The trace store's query API
     #[arg(long, default_value_t = 16686, value_name = "PORT")]
     jaeger_port: u16,
+    /// Elasticsearch's HTTP API, where log lines are shipped to
+    #[arg(long, default_value_t = 9200, value_name = "PORT")]
+    elasticsearch_port: u16,
 }
 
 #[derive(Args)]
@@ -198,6 +202,7 @@ fn run(command: Command) -> u8 {
                 admin: args.admin_port,
                 toxiproxy: args.toxiproxy_port,
                 jaeger: args.jaeger_port,
+                elasticsearch: args.elasticsearch_port,
             };
             up::up(
                 &up::Options {

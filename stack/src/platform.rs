@@ -5,6 +5,7 @@
 
 mod catalog;
 mod fault_proxy;
+mod logs;
 mod object_store;
 mod part;
 mod programs;
@@ -57,6 +58,8 @@ pub struct Ports {
     pub toxiproxy: u16,
     /// The trace store's query API (`--jaeger-port`).
     pub jaeger: u16,
+    /// Elasticsearch's HTTP API (`--elasticsearch-port`).
+    pub elasticsearch: u16,
 }
 
 impl Ports {
@@ -67,6 +70,7 @@ impl Ports {
             (self.admin, "--admin-port"),
             (self.toxiproxy, "--toxiproxy-port"),
             (self.jaeger, "--jaeger-port"),
+            (self.elasticsearch, "--elasticsearch-port"),
         ];
         flagged
             .into_iter()
@@ -140,7 +144,17 @@ impl Platform {
         }
     }
 
+    /// Elasticsearch takes some 20 s, so it starts beside the rest. A log that has begun before is read from its start;
+    /// and as what ships the logs stops last, it comes first.
     async fn start_parts(&mut self, take: Take, ports: Ports) -> Result<(), Error> {
+        let context = self.context.clone();
+        let logs = logs::start(&context, take, ports.elasticsearch);
+        let (logs, ()) = tokio::try_join!(logs, self.start_served(take, ports))?;
+        self.parts.splice(0..0, logs);
+        Ok(())
+    }
+
+    async fn start_served(&mut self, take: Take, ports: Ports) -> Result<(), Error> {
         let context = self.context.clone();
         let store = self.keep(object_store::start(&context, take).await?);
         let catalog = self.keep(catalog::start(&context, take).await?);

@@ -121,6 +121,9 @@ pub enum Role {
     /// The database's part.
     #[serde(rename = "catalog")]
     Catalog,
+    /// Elasticsearch's part.
+    #[serde(rename = "logs")]
+    Logs,
 }
 
 /// Whether a server is the real thing.
@@ -137,7 +140,7 @@ pub enum Kind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Process {
-    /// `service`, `toxiproxy`, `jaeger`, `versitygw` or `postgresql`.
+    /// `service`, `toxiproxy`, `jaeger`, `versitygw`, `postgresql`, `elasticsearch` or `rsyslog`.
     pub name: String,
     /// Its pid now.
     pub pid: u32,

@@ -39,6 +39,11 @@ pub(crate) fn print_addresses(state: &State) {
         ("readiness", &endpoints.admin, "/ready"),
         ("traces", &endpoints.jaeger, "/api/services"),
         ("fault proxy", &endpoints.toxiproxy, "/proxies"),
+        (
+            "logs",
+            &endpoints.elasticsearch,
+            "/logs-chitram-default/_search",
+        ),
     ];
     let places = places
         .iter()

@@ -119,7 +119,12 @@ pub(super) fn output(program: &Path, args: &[&str]) -> Option<String> {
 /// The version that `scripts/backends` noted beside the cache's programs (built from source they do not know it), else
 /// the first thing like a version in what `--version` prints.
 fn version(program: &Path) -> Option<String> {
-    noted_version(program).or_else(|| version_in(&output(program, &["--version"])?))
+    noted_version(program).or_else(|| version_by(program, "--version"))
+}
+
+/// The first thing like a version in what a program prints when it is given `flag`.
+pub(super) fn version_by(program: &Path, flag: &str) -> Option<String> {
+    version_in(&output(program, &[flag])?)
 }
 
 fn noted_version(program: &Path) -> Option<String> {

@@ -53,6 +53,7 @@ fn a_port_in_use_is_one_sentence_with_address_and_flag_and_exit_code_69() {
         "--admin-port",
         "--toxiproxy-port",
         "--jaeger-port",
+        "--elasticsearch-port",
     ] {
         let mut args = vec!["up", "--embedded", "--dir", dir];
         for other in [
@@ -60,6 +61,7 @@ fn a_port_in_use_is_one_sentence_with_address_and_flag_and_exit_code_69() {
             "--admin-port",
             "--toxiproxy-port",
             "--jaeger-port",
+            "--elasticsearch-port",
         ] {
             args.extend([other, if other == flag { &port } else { "0" }]);
         }
@@ -77,7 +79,14 @@ fn a_port_in_use_is_one_sentence_with_address_and_flag_and_exit_code_69() {
 fn doctor_lists_each_server_or_how_to_install_it() {
     let output = run(&["doctor"]);
     assert_eq!(output.status.code(), Some(0));
-    for server in ["PostgreSQL", "Toxiproxy", "Jaeger", "versitygw"] {
+    for server in [
+        "PostgreSQL",
+        "Toxiproxy",
+        "Jaeger",
+        "versitygw",
+        "Elasticsearch",
+        "rsyslog",
+    ] {
         assert!(text(&output.stdout).contains(server));
     }
 }

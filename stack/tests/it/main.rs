@@ -9,6 +9,7 @@
 mod commands;
 mod folder;
 mod jaeger;
+mod logs;
 mod process;
 mod run;
 mod s3;
