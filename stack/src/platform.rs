@@ -144,14 +144,16 @@ impl Platform {
         }
     }
 
-    /// Elasticsearch takes some 20 s, so it starts beside the rest. A log that has begun before is read from its start;
-    /// and as what ships the logs stops last, it comes first.
+    /// Elasticsearch takes some 20 s, so it starts beside the rest: a log that has begun before is read from its start. As
+    /// what ships the logs stops last, it comes first.
     async fn start_parts(&mut self, take: Take, ports: Ports) -> Result<(), Error> {
         let context = self.context.clone();
         let logs = logs::start(&context, take, ports.elasticsearch);
-        let (logs, ()) = tokio::try_join!(logs, self.start_served(take, ports))?;
-        self.parts.splice(0..0, logs);
-        Ok(())
+        let (logs, served) = tokio::join!(logs, self.start_served(take, ports));
+        if let Some(logs) = logs? {
+            self.parts.splice(0..0, logs.into_parts(&context)?);
+        }
+        served
     }
 
     async fn start_served(&mut self, take: Take, ports: Ports) -> Result<(), Error> {

@@ -29,7 +29,6 @@ async fn a_trace_finds_its_lines_a_line_its_trace_and_nobody_a_secret() {
     let environment = [
         ("CHITRAM_ELASTICSEARCH_URL", server.url.as_str()),
         ("CHITRAM_POSTGRES_URL", catalog.url.as_str()),
-        ("RUST_LOG", "info"),
     ];
     let mut run = start(&folder, &["--embedded"], &environment);
     let ready = |run: &Run| run.stdout().contains("Ctrl-C stops everything").then_some(());

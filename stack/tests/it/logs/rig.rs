@@ -97,7 +97,7 @@ impl Producer {
     }
 
     /// Renames the file; lines go on into it until [`Producer::reopen`].
-    pub(crate) fn rotate_away(&mut self, suffix: &str) {
+    pub(crate) fn rotate_away(&self, suffix: &str) {
         let mut rotated = self.path.clone().into_os_string();
         rotated.push(suffix);
         std::fs::rename(&self.path, rotated).unwrap();
@@ -201,6 +201,8 @@ impl Shipper {
 
     /// Waits until nothing is on its way any more.
     pub(crate) async fn settled(&self) -> Statistics {
+        // The queue's line may have been written before the newest one: after these, all are newer than the question.
+        self.statistics().await;
         let empty = async || Some(self.statistics().await).filter(|now| now.queue == 0);
         let settled = wait::until(DEADLINE, empty).await;
         settled.unwrap_or_else(|| panic!("its queue does not empty\n{}", self.said()))
