@@ -79,3 +79,25 @@ fn expect(answer: Answer) -> Result<(), Error> {
         "Elasticsearch refused {asked} with {status}: {body}"
     )))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Lucene takes a term of 32,766 bytes, and a character has up to four. Beyond it the whole line would be refused.
+    #[test]
+    fn every_keyword_is_left_out_of_the_index_before_lucene_refuses_its_line() {
+        let template: Value = serde_json::from_str(TEMPLATE).unwrap();
+        let mut keywords = 0;
+        let mut open = vec![&template["template"]["mappings"]];
+        while let Some(field) = open.pop() {
+            if field["type"] == "keyword" {
+                keywords += 1;
+                assert!(matches!(field["ignore_above"].as_u64(), Some(1..=8191)), "{field}");
+            }
+            open.extend(field["properties"].as_object().into_iter().flat_map(|all| all.values()));
+        }
+        assert!(keywords > 20, "{keywords}");
+        assert_eq!(template["template"]["mappings"]["dynamic"], false);
+    }
+}
