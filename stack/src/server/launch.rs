@@ -14,7 +14,7 @@ use crate::process::{Child, Launcher, Spec, sockets, spawn};
 use crate::wait;
 
 /// How long a server may take to become ready, on a loaded machine.
-const READY_DEADLINE: Duration = Duration::from_secs(90);
+const READY_DEADLINE: Duration = Duration::from_mins(3);
 /// Starts on free ports before giving up: a port was taken by somebody else between finding and binding it.
 const ATTEMPTS: u32 = 5;
 
