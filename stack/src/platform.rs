@@ -2,9 +2,13 @@
 //!
 //! The service reaches its object store, its trace store and (PostgreSQL only) its catalog through fault proxies, and its
 //! users reach it through one. All proxies are made through Toxiproxy's HTTP API, whoever speaks it.
+//!
+//! The control endpoint comes first and goes last; Prometheus comes last, when all that it scrapes is there.
 
 mod catalog;
+mod control;
 mod fault_proxy;
+mod monitoring;
 mod object_store;
 mod part;
 mod programs;
@@ -16,12 +20,14 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::alerts::Alerts;
+use crate::control::{ALERTS, Control};
 use crate::error::Error;
 use crate::folder::Folder;
 use crate::interrupt::Interrupts;
 use crate::net::{self, loopback};
 use crate::process::{Child, Launcher, Spec, spawn};
-use crate::server::{Backend, Found, Launch, Source};
+use crate::server::{Backend, Found, Launch, alertmanager, jaeger, prometheus, toxiproxy};
 use crate::state::{Endpoints, Server, State};
 use catalog::{Catalog, url_at};
 use part::Part;
@@ -42,7 +48,7 @@ impl Take {
     fn choose(self, backend: Backend) -> Option<Found> {
         backend
             .found
-            .filter(|found| self == Self::Found || matches!(found.source, Source::Url(_)))
+            .filter(|found| self == Self::Found || found.is_given())
     }
 }
 
@@ -57,21 +63,58 @@ pub struct Ports {
     pub toxiproxy: u16,
     /// The trace store's query API (`--jaeger-port`).
     pub jaeger: u16,
+    /// Prometheus (`--prometheus-port`).
+    pub prometheus: u16,
+    /// Alertmanager (`--alertmanager-port`).
+    pub alertmanager: u16,
+    /// The control endpoint (`--control-port`).
+    pub control: u16,
 }
 
-impl Ports {
-    /// Fails before anything is started when somebody listens on one of them.
-    fn check(self) -> Result<(), Error> {
-        let flagged = [
-            (self.api, "--api-port"),
-            (self.admin, "--admin-port"),
-            (self.toxiproxy, "--toxiproxy-port"),
-            (self.jaeger, "--jaeger-port"),
+/// What is started, and where.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// Which servers play the parts.
+    pub take: Take,
+    /// Where people find things.
+    pub ports: Ports,
+    /// What Prometheus evaluates and Alertmanager routes.
+    pub alerts: Alerts,
+}
+
+impl Setup {
+    /// Fails before anything is started when somebody listens on a port that is going to be used: a server that is given
+    /// by its URL may well listen on its usual one.
+    fn check_ports(&self) -> Result<(), Error> {
+        let Self { take, ports, .. } = *self;
+        let is_ours =
+            |backend: Backend| !matches!(take.choose(backend), Some(found) if found.is_given());
+        let starts =
+            |backend: Backend| matches!(take.choose(backend), Some(found) if !found.is_given());
+        let used = [
+            (ports.api, "--api-port", true),
+            (ports.admin, "--admin-port", true),
+            (
+                ports.toxiproxy,
+                "--toxiproxy-port",
+                is_ours(toxiproxy::find()),
+            ),
+            (ports.jaeger, "--jaeger-port", is_ours(jaeger::find())),
+            (
+                ports.prometheus,
+                "--prometheus-port",
+                starts(prometheus::find()),
+            ),
+            (
+                ports.alertmanager,
+                "--alertmanager-port",
+                starts(alertmanager::find()),
+            ),
+            (ports.control, "--control-port", true),
         ];
-        flagged
-            .into_iter()
-            .filter(|(port, _)| *port != 0)
-            .try_for_each(|(port, flag)| net::check_free(port, flag))
+        used.into_iter()
+            .filter(|(port, _, is_used)| *is_used && *port != 0)
+            .try_for_each(|(port, flag, _)| net::check_free(port, flag))
     }
 }
 
@@ -80,6 +123,7 @@ pub struct Platform {
     context: Context,
     /// In the order of their start.
     parts: Vec<Part>,
+    missing: Vec<&'static str>,
     recovery: Arc<Recovery>,
 }
 
@@ -89,6 +133,7 @@ struct Context {
     folder: Arc<Folder>,
     launcher: Launcher,
     programs: Programs,
+    control: Control,
 }
 
 impl Context {
@@ -97,6 +142,7 @@ impl Context {
         Launch {
             launcher: self.launcher.clone(),
             logs: Some(self.folder.logs()),
+            data: Some(self.folder.data()),
             port,
         }
     }
@@ -115,23 +161,24 @@ impl Platform {
     /// was started is stopped again before this returns.
     pub async fn start(
         folder: Folder,
-        take: Take,
-        ports: Ports,
+        setup: &Setup,
         interrupts: &Interrupts,
     ) -> Result<Self, Error> {
-        ports.check()?;
+        setup.check_ports()?;
         let context = Context {
             folder: Arc::new(folder),
             launcher: Launcher::find()?,
             programs: Programs::find()?,
+            control: Control::new(),
         };
         let recovery = Arc::new(Recovery::new(&context));
         let mut platform = Self {
             context,
             parts: Vec::new(),
+            missing: Vec::new(),
             recovery,
         };
-        match interrupts.cut(platform.start_parts(take, ports)).await {
+        match interrupts.cut(platform.start_parts(setup)).await {
             Ok(()) => Ok(platform),
             Err(error) => {
                 platform.stop(&interrupts.hurry).await;
@@ -140,8 +187,10 @@ impl Platform {
         }
     }
 
-    async fn start_parts(&mut self, take: Take, ports: Ports) -> Result<(), Error> {
+    async fn start_parts(&mut self, setup: &Setup) -> Result<(), Error> {
+        let Setup { take, ports, .. } = *setup;
         let context = self.context.clone();
+        let control = self.keep(control::start(&context, ports.control).await?);
         let store = self.keep(object_store::start(&context, take).await?);
         let catalog = self.keep(catalog::start(&context, take).await?);
         let traces = self.keep(traces::start(&context, take, ports.jaeger).await?);
@@ -162,15 +211,41 @@ impl Platform {
         let api = proxy.add("api", loopback(ports.api), service.api).await?;
         self.context.folder.update(|state| {
             state.endpoints.api = Some(format!("http://{api}"));
+        })?;
+
+        let webhook = format!("{control}{ALERTS}");
+        let alertmanager = monitoring::start_alertmanager(&context, setup, &webhook).await?;
+        let alertmanager = self.keep_found(alertmanager, "Alertmanager", take);
+        let prometheus = monitoring::start_prometheus(&context, setup, alertmanager).await?;
+        self.keep_found(prometheus, "Prometheus", take);
+        self.context.folder.update(|state| {
             state.environment = State::environment_of(&state.servers);
         })?;
         self.parts.push(recovery::watch(&self.recovery));
         Ok(())
     }
 
+    /// A server without a stand-in: that it is missing is said, unless nobody looked for it.
+    fn keep_found<T>(
+        &mut self,
+        found: Option<(Part, T)>,
+        name: &'static str,
+        take: Take,
+    ) -> Option<T> {
+        if found.is_none() && take == Take::Found {
+            self.missing.push(name);
+        }
+        found.map(|part| self.keep(part))
+    }
+
     fn keep<T>(&mut self, (part, handle): (Part, T)) -> T {
         self.parts.push(part);
         handle
+    }
+
+    /// The servers that were not started because this machine does not have them.
+    pub fn missing(&self) -> &[&'static str] {
+        &self.missing
     }
 
     /// What `stack.toml` says.

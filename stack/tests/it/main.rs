@@ -7,8 +7,10 @@
 )]
 
 mod commands;
+mod control;
 mod folder;
 mod jaeger;
+mod monitoring;
 mod process;
 mod run;
 mod s3;
