@@ -41,10 +41,10 @@ impl Alerts {
         let mut rules = Vec::new();
         for entry in folder.read_dir().map_err(missing(&folder))? {
             let path = entry.map_err(missing(&folder))?.path();
-            let name = path.file_name().and_then(|name| name.to_str());
-            if let Some(name) = name.filter(|name| name.ends_with(".yml")) {
+            let is_rules = path.extension().is_some_and(|extension| extension == "yml");
+            if let Some(name) = path.file_name().filter(|_| is_rules) {
                 let text = fs::read_to_string(&path).map_err(missing(&path))?;
-                rules.push((name.to_owned(), text));
+                rules.push((name.to_string_lossy().into_owned(), text));
             }
         }
         if rules.is_empty() {

@@ -71,7 +71,7 @@ fn addresses(state: &State) -> Vec<String> {
         ("readiness", &endpoints.admin, "/ready"),
         ("traces", &endpoints.jaeger, "/api/services"),
         ("Prometheus", &endpoints.prometheus, "/"),
-        ("Alertmanager", &endpoints.alertmanager, "/"),
+        ("Alertmanager", &endpoints.alertmanager, "/api/v2/alerts"),
         ("fault proxy", &endpoints.toxiproxy, "/proxies"),
         ("control", &endpoints.control, "/processes"),
     ];
@@ -127,9 +127,11 @@ fn next_steps(endpoints: &Endpoints, load: &Path, targets: &Path) -> Vec<String>
         );
         if let Some(jaeger) = &endpoints.jaeger {
             let parent = format!("traceparent: 00-{TRACE}-00f067aa0ba902b7-01");
+            // Spans are sent in batches, at the latest after 5 s.
+            let read = format!("sleep 6; curl {jaeger}/api/traces/{TRACE}");
             step(
                 "trace a request",
-                format!("curl -H '{parent}' {images} && curl {jaeger}/api/traces/{TRACE}"),
+                format!("curl -H '{parent}' {images}; {read}"),
             );
         }
     }

@@ -17,10 +17,10 @@ pub(super) async fn start(context: &Context, port: u16) -> Result<(Part, String)
         state.endpoints.control = Some(url.clone());
     })?;
     let control = context.control.clone();
-    let part = Part::task("the control endpoint", |shutdown| async move {
+    let endpoint = Part::task("the control endpoint", |shutdown| async move {
         control::serve(listener, control, shutdown)
             .await
             .map_err(|error| error.to_string())
     });
-    Ok((part, url))
+    Ok((endpoint, url))
 }
