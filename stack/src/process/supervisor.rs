@@ -1,23 +1,16 @@
 //! Restarts what we did not stop ourselves, and stops and starts what it is told to.
 
-use std::time::Duration;
+mod watcher;
 
-use futures::future::{BoxFuture, OptionFuture};
+use futures::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{Child, Identity, Launcher, spawn};
-use crate::console;
+use super::{Child, Identity, Launcher};
 use crate::error::Error;
+use watcher::{Watcher, Wires};
 
-/// The first wait before a restart; doubled by each one that follows.
-const FIRST_BACKOFF: Duration = Duration::from_millis(100);
-/// The longest wait before a restart, so a program that cannot run costs one attempt in this time.
-const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
-/// A child that ran this long was healthy: the next restart begins with the first backoff again.
-const HEALTHY_AFTER: Duration = Duration::from_secs(30);
 /// Orders that may wait for a child that is just being stopped; further callers wait until there is room.
 const WAITING_ORDERS: usize = 8;
 
@@ -105,20 +98,17 @@ pub fn supervise(launcher: Launcher, child: Child, on_restart: OnRestart) -> Sup
         status,
         orders,
     };
-    let watcher = Watcher {
+    let watcher = Watcher::new(
         launcher,
-        publish,
-        orders: inbox,
-        stopped,
-        dropped: dropped.clone(),
-        on_restart,
         child,
-        end_is_known: false,
-        began: Instant::now(),
-        backoff: FIRST_BACKOFF,
-        due: None,
-        refill: None,
-    };
+        on_restart,
+        Wires {
+            publish,
+            orders: inbox,
+            stopped,
+            dropped: dropped.clone(),
+        },
+    );
     Supervised {
         remote,
         stop,
@@ -171,170 +161,4 @@ impl Remote {
 struct Job {
     order: Order,
     done: oneshot::Sender<Result<Status, Refused>>,
-}
-
-/// How everything ends.
-enum End {
-    /// In order, with the token of a person in a hurry.
-    Asked(CancellationToken),
-    /// The handle was dropped.
-    Dropped,
-}
-
-struct Watcher {
-    launcher: Launcher,
-    publish: watch::Sender<Status>,
-    orders: mpsc::Receiver<Job>,
-    stopped: watch::Receiver<Option<CancellationToken>>,
-    dropped: CancellationToken,
-    on_restart: OnRestart,
-    child: Child,
-    /// Whether the end of `child` was taken note of.
-    end_is_known: bool,
-    began: Instant,
-    backoff: Duration,
-    /// When it is started again.
-    due: Option<Instant>,
-    /// What a restart brings with it.
-    refill: Option<BoxFuture<'static, ()>>,
-}
-
-impl Watcher {
-    async fn run(mut self) {
-        let end = loop {
-            let due = OptionFuture::from(self.due.map(sleep_until));
-            let refill = OptionFuture::from(self.refill.as_mut());
-            tokio::select! {
-                end = end_asked(&mut self.stopped, &self.dropped) => break end,
-                Some(job) = self.orders.recv() => {
-                    if let Some(end) = self.obey(job).await {
-                        break end;
-                    }
-                }
-                status = self.child.wait(), if !self.end_is_known => self.ended(status),
-                Some(()) = due => self.restart(),
-                Some(()) = refill => self.refill = None,
-            }
-        };
-        if let End::Asked(hurry) = end {
-            self.child.stop(&hurry).await;
-        }
-    }
-
-    fn ended(&mut self, status: std::process::ExitStatus) {
-        self.end_is_known = true;
-        self.refill = None;
-        let name = &self.child.spec().name;
-        match self.publish.borrow().supervision {
-            Supervision::Active => {
-                console::note(&format!("{name} ended by itself ({status}), restarting it"));
-            }
-            Supervision::Paused => {
-                console::note(&format!(
-                    "{name} ended by itself ({status}); its supervision is paused"
-                ));
-                return;
-            }
-            Supervision::Stopped => return,
-        }
-        if self.began.elapsed() >= HEALTHY_AFTER {
-            self.backoff = FIRST_BACKOFF;
-        }
-        self.schedule();
-    }
-
-    fn schedule(&mut self) {
-        self.due = Some(Instant::now() + self.backoff);
-        self.backoff = (self.backoff * 2).min(LONGEST_BACKOFF);
-    }
-
-    fn restart(&mut self) {
-        self.due = None;
-        match spawn(&self.launcher, self.child.spec()) {
-            Ok(child) => self.take_over(child, 1),
-            Err(error) => {
-                console::note(&format!("not restarted yet: {error}"));
-                self.schedule();
-            }
-        }
-    }
-
-    /// `counted` is what the start adds to the restarts.
-    fn take_over(&mut self, child: Child, counted: u32) {
-        self.child = child;
-        self.end_is_known = false;
-        self.began = Instant::now();
-        self.publish.send_modify(|status| {
-            status.identity = self.child.identity();
-            status.restarts += counted;
-            status.supervision = Supervision::Active;
-        });
-        let status = *self.publish.borrow();
-        self.refill = Some((self.on_restart)(status));
-    }
-
-    /// Follows an order and says so; returns the end when that was asked for meanwhile.
-    async fn obey(&mut self, Job { order, done }: Job) -> Option<End> {
-        let supervision = self.publish.borrow().supervision;
-        let followed = match order {
-            Order::Pause | Order::Resume if supervision == Supervision::Stopped => {
-                Err(Refused::Stopped(self.child.spec().name.clone()))
-            }
-            Order::Pause => {
-                self.due = None;
-                self.set(Supervision::Paused);
-                Ok(())
-            }
-            Order::Resume => {
-                self.set(Supervision::Active);
-                if self.end_is_known && self.due.is_none() {
-                    self.due = Some(Instant::now());
-                }
-                Ok(())
-            }
-            Order::Start => self.start().map_err(Refused::from),
-            Order::Stop => {
-                self.due = None;
-                self.refill = None;
-                self.set(Supervision::Stopped);
-                let patient = CancellationToken::new();
-                tokio::select! {
-                    _ = self.child.stop(&patient) => Ok(()),
-                    end = end_asked(&mut self.stopped, &self.dropped) => return Some(end),
-                }
-            }
-        };
-        let status = *self.publish.borrow();
-        // A caller that went away does not need to know.
-        let _ = done.send(followed.map(|()| status));
-        None
-    }
-
-    fn start(&mut self) -> Result<(), Error> {
-        if self.child.exited().is_some() {
-            let child = spawn(&self.launcher, self.child.spec())?;
-            self.due = None;
-            self.take_over(child, 0);
-        }
-        self.set(Supervision::Active);
-        Ok(())
-    }
-
-    fn set(&self, supervision: Supervision) {
-        self.publish
-            .send_modify(|status| status.supervision = supervision);
-    }
-}
-
-async fn end_asked(
-    stopped: &mut watch::Receiver<Option<CancellationToken>>,
-    dropped: &CancellationToken,
-) -> End {
-    tokio::select! {
-        biased;
-        Ok(stop) = stopped.wait_for(Option::is_some) => {
-            stop.clone().map_or(End::Dropped, End::Asked)
-        }
-        () = dropped.cancelled() => End::Dropped,
-    }
 }
