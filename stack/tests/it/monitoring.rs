@@ -3,6 +3,7 @@
 
 mod servers;
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal};
 use serde_json::Value;
 use stack::process::Identity;
-use stack::server::{alertmanager, find, prometheus, require};
+use stack::server::{alertmanager, prometheus, require};
 use stack::state::Process;
 use stack::wait;
 use tempfile::TempDir;
@@ -269,29 +270,37 @@ async fn after_sigkill_of_the_stack_no_server_runs_on_and_their_data_goes_with_t
     next.stop(Signal::INT).await;
 }
 
-/// A machine without any server: only what starts them is on its PATH.
-fn bare_machine() -> TempDir {
-    let machine = tempfile::tempdir().unwrap();
-    if let Some(setpriv) = find::on_path("setpriv") {
-        std::os::unix::fs::symlink(setpriv, machine.path().join("setpriv")).unwrap();
+/// A folder with programs that are too old to be used, which hide newer ones when it is the first on PATH.
+fn too_old() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["prometheus", "alertmanager"] {
+        let program = folder.path().join(name);
+        std::fs::write(&program, format!("#!/bin/sh\necho {name}, version 0.1.0\n")).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
-    machine
+    folder
 }
 
 #[tokio::test]
 async fn servers_that_are_missing_are_said_in_one_line_and_are_no_error() {
-    let machine = bare_machine();
-    let nowhere = machine.path().to_str().unwrap();
+    let old = too_old();
+    let mut path = old.path().as_os_str().to_owned();
+    path.push(":");
+    path.push(std::env::var_os("PATH").unwrap());
     let environment = [
-        ("PATH", nowhere),
-        ("XDG_CACHE_HOME", nowhere),
+        ("PATH", path.to_str().unwrap()),
+        ("XDG_CACHE_HOME", old.path().to_str().unwrap()),
         ("CHITRAM_PROMETHEUS_URL", ""),
         ("CHITRAM_ALERTMANAGER_URL", ""),
     ];
     let up = Up::start(tempfile::tempdir().unwrap(), &[], &environment).await;
     let said = up.run.stdout();
-    let line = "not started: Alertmanager and Prometheus (`make backends` installs them)";
-    assert!(said.lines().any(|other| other == line), "{said}");
+    let line = said
+        .lines()
+        .find(|line| line.starts_with("not started: Alertmanager"));
+    let line = line.unwrap_or_else(|| panic!("{said}"));
+    assert!(line.contains("Prometheus"), "{line}");
+    assert!(line.ends_with(" (`make backends` installs them)"), "{line}");
     let endpoints = up.state().endpoints;
     assert_eq!((endpoints.prometheus, endpoints.alertmanager), (None, None));
     up.stop(Signal::INT).await;
