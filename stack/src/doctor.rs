@@ -5,7 +5,8 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use crate::server::{
-    Backend, Source, elasticsearch, jaeger, postgres, rsyslog, toxiproxy, versitygw,
+    Backend, Source, alertmanager, elasticsearch, jaeger, postgres, prometheus, rsyslog, toxiproxy,
+    versitygw,
 };
 
 /// One line of the answer.
@@ -23,24 +24,30 @@ pub struct Line {
     pub place: Option<String>,
     /// The command that installs it.
     pub install: &'static str,
+    /// What else there is to know: a program that is there and not used.
+    pub note: Option<String>,
 }
 
-/// Looks for each server that the platform can use.
+/// Looks for each server that the platform can use, and for the tools of their tests.
 pub fn examine() -> Vec<Line> {
     [
-        postgres::find(),
-        toxiproxy::find(),
-        jaeger::find(),
-        versitygw::find(),
-        elasticsearch::find(),
-        rsyslog::find(),
+        (postgres::find(), None),
+        (toxiproxy::find(), None),
+        (jaeger::find(), None),
+        (versitygw::find(), None),
+        (prometheus::find(), prometheus::too_old()),
+        (prometheus::find_promtool(), None),
+        (alertmanager::find(), alertmanager::too_old()),
+        (alertmanager::find_amtool(), None),
+        (elasticsearch::find(), None),
+        (rsyslog::find(), None),
     ]
     .into_iter()
-    .map(line)
+    .map(|(backend, note)| line(backend, note))
     .collect()
 }
 
-fn line(backend: Backend) -> Line {
+fn line(backend: Backend, note: Option<String>) -> Line {
     let Backend {
         name,
         role,
@@ -58,6 +65,7 @@ fn line(backend: Backend) -> Line {
         version: found.map(|found| found.version),
         place,
         install,
+        note,
     }
 }
 
@@ -87,7 +95,11 @@ pub fn table(lines: &[Line]) -> String {
             line.name, line.role
         );
     }
-    text + "What is not found is played by a stand-in, or SQLite for PostgreSQL; logs are not shipped.\n"
+    for note in lines.iter().filter_map(|line| line.note.as_ref()) {
+        let _ = writeln!(text, "{note}");
+    }
+    text + "What is not found is played by a stand-in, or SQLite for PostgreSQL; nothing stands in for Prometheus,\n\
+        Alertmanager, Elasticsearch and rsyslog.\n"
 }
 
 #[cfg(test)]
@@ -103,6 +115,7 @@ mod tests {
             version: None,
             place: None,
             install,
+            note: None,
         }
     }
 
@@ -112,6 +125,17 @@ mod tests {
             table(&[missing()])
                 .contains("Jaeger        traces        not found    install: scripts/backends")
         );
+    }
+
+    #[test]
+    fn a_program_that_is_there_and_not_used_is_named_with_the_reason() {
+        let note =
+            "/usr/bin/prometheus is not used: its version is 2.42.0, and 3.0 or newer is needed";
+        let line = Line {
+            note: Some(note.to_owned()),
+            ..missing()
+        };
+        assert!(table(&[line]).lines().any(|line| line == note));
     }
 
     #[test]

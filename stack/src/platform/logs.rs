@@ -1,13 +1,15 @@
 //! Where log lines go: Elasticsearch, shipped there by rsyslog. There is no stand-in: without them the lines are in the
 //! files of `logs/` only.
 
+use std::sync::Arc;
+
 use super::part::{Part, nothing};
 use super::{Context, Take};
 use crate::console;
 use crate::error::Error;
 use crate::server::elasticsearch::{self, Elasticsearch, index};
 use crate::server::rsyslog::refused::{Counts, follow};
-use crate::server::rsyslog::{self, Rsyslog, Shipment};
+use crate::server::rsyslog::{self, Rsyslog, Shipment, statistics};
 use crate::server::{Running, Source};
 use crate::state::{Kind, Role, Server};
 
@@ -23,11 +25,7 @@ pub(super) struct Logs {
 }
 
 /// Starts both and waits until lines are shipped; `None` when no Elasticsearch is found.
-pub(super) async fn start(
-    context: &Context,
-    take: Take,
-    port: u16,
-) -> Result<Option<Logs>, Error> {
+pub(super) async fn start(context: &Context, take: Take, port: u16) -> Result<Option<Logs>, Error> {
     let Some(found) = take.choose(elasticsearch::find()) else {
         return Ok(None);
     };
@@ -83,9 +81,14 @@ impl Logs {
         if let Some(Rsyslog { running, files }) = self.shipper {
             parts.push(Part::process(context, running, nothing)?);
             let (url, counts) = (self.url, Counts::default());
-            parts.push(Part::task("the redelivery of refused log lines", |shutdown| {
-                follow(files.refused, url, counts, shutdown)
+            let (statistics, redelivered) = (files.statistics, counts.clone());
+            context.control.collect(Arc::new(move || {
+                statistics::render(&statistics, redelivered.get())
             }));
+            parts.push(Part::task(
+                "the redelivery of refused log lines",
+                |shutdown| follow(files.refused, url, counts, shutdown),
+            ));
         }
         Ok(parts)
     }

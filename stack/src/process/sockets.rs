@@ -13,9 +13,11 @@ pub fn listens(pid: u32, port: u16) -> bool {
 
 /// The kernel lists a thread's children, not a process's.
 fn children(pid: u32) -> Vec<u32> {
-    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten();
-    let lists = threads
-        .filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("children")).ok());
+    let threads = fs::read_dir(format!("/proc/{pid}/task"))
+        .into_iter()
+        .flatten();
+    let lists =
+        threads.filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("children")).ok());
     lists
         .flat_map(|list| {
             list.split_ascii_whitespace()
@@ -67,7 +69,10 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         assert!(listens(std::process::id(), port));
-        let mut other = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let mut other = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .unwrap();
         assert!(!listens(other.id(), port));
         other.kill().unwrap();
         other.wait().unwrap();

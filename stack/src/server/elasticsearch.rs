@@ -212,7 +212,8 @@ mod tests {
 
     #[test]
     fn the_version_of_a_java_is_the_first_number_of_its_release() {
-        let release = "IMPLEMENTOR=\"Eclipse\"\nJAVA_VERSION=\"25.0.3\"\nJAVA_VERSION_DATE=\"2026-04-21\"\n";
+        let release =
+            "IMPLEMENTOR=\"Eclipse\"\nJAVA_VERSION=\"25.0.3\"\nJAVA_VERSION_DATE=\"2026-04-21\"\n";
         assert_eq!(release_version(release), Some(25));
         assert_eq!(release_version("JAVA_VERSION=\"1.8.0_392\"\n"), Some(1));
         assert_eq!(release_version("JAVA_VERSION=\"22-ea\"\n"), Some(22));

@@ -210,4 +210,3 @@ async fn is_ready(pg_isready: &Path, port: u16) -> bool {
         .kill_on_drop(true);
     command.status().await.is_ok_and(|status| status.success())
 }
-

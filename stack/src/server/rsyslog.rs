@@ -88,11 +88,7 @@ fn has_module() -> bool {
 }
 
 /// Starts it. It goes on where the last one with the same state ended.
-pub async fn start(
-    program: &Path,
-    shipment: &Shipment,
-    launch: &Launch,
-) -> Result<Rsyslog, Error> {
+pub async fn start(program: &Path, shipment: &Shipment, launch: &Launch) -> Result<Rsyslog, Error> {
     let files = shipment.files();
     let state = &shipment.state;
     fs::create_dir_all(state).map_err(Error::file("make the folder", state))?;

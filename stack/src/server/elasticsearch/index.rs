@@ -20,7 +20,15 @@ pub async fn install(url: &str, template: &str) -> Result<(), Error> {
             "the index template is not JSON: {error}; mend deploy/logs/index-template.json"
         ))
     })?;
-    expect(call(url, Method::PUT, "/_index_template/logs-chitram", Some(&parsed)).await?)?;
+    expect(
+        call(
+            url,
+            Method::PUT,
+            "/_index_template/logs-chitram",
+            Some(&parsed),
+        )
+        .await?,
+    )?;
     let stream = call(url, Method::GET, &format!("/{STREAM}"), None).await?;
     if stream.status == StatusCode::NOT_FOUND {
         return Ok(());
@@ -93,9 +101,17 @@ mod tests {
         while let Some(field) = open.pop() {
             if field["type"] == "keyword" {
                 keywords += 1;
-                assert!(matches!(field["ignore_above"].as_u64(), Some(1..=8191)), "{field}");
+                assert!(
+                    matches!(field["ignore_above"].as_u64(), Some(1..=8191)),
+                    "{field}"
+                );
             }
-            open.extend(field["properties"].as_object().into_iter().flat_map(|all| all.values()));
+            open.extend(
+                field["properties"]
+                    .as_object()
+                    .into_iter()
+                    .flat_map(|all| all.values()),
+            );
         }
         assert!(keywords > 20, "{keywords}");
         assert_eq!(template["template"]["mappings"]["dynamic"], false);

@@ -299,8 +299,14 @@ mod tests {
         let statuses = [201, 409, 429, 400].map(|status| StatusCode::from_u16(status).unwrap());
         let again = settle(items, &statuses, &counts);
         assert_eq!(again[0], item("3"));
-        assert!(again[1].action.contains("\"_id\":\"rejected-4\""), "{again:?}");
-        assert!(again[1].document.contains(r#""message":"{\"a\":1}""#), "{again:?}");
+        assert!(
+            again[1].action.contains("\"_id\":\"rejected-4\""),
+            "{again:?}"
+        );
+        assert!(
+            again[1].document.contains(r#""message":"{\"a\":1}""#),
+            "{again:?}"
+        );
         let expected = Redelivered {
             confirmed: 1,
             duplicate: 1,
@@ -314,7 +320,11 @@ mod tests {
     #[test]
     fn text_that_is_rejected_is_not_made_text_again() {
         let counts = Counts::default();
-        let again = settle(vec![item("rejected-1")], &[StatusCode::BAD_REQUEST], &counts);
+        let again = settle(
+            vec![item("rejected-1")],
+            &[StatusCode::BAD_REQUEST],
+            &counts,
+        );
         assert!(again.is_empty());
         assert_eq!(counts.get().rejected, 1);
     }
@@ -333,7 +343,11 @@ mod tests {
     fn an_entry_is_what_rsyslog_writes() {
         let line = r#"{ "request": { "url": "http://h/_bulk?", "postdata": "{\"create\":{}}\n{\"a\":1}\n{\"create\":{}}\n{\"a\":2}\n" }, "reply": { "error": { }, "status": 503 } }"#;
         let entry: Entry = serde_json::from_str(line).unwrap();
-        let documents: Vec<String> = entry.items().into_iter().map(|item| item.document).collect();
+        let documents: Vec<String> = entry
+            .items()
+            .into_iter()
+            .map(|item| item.document)
+            .collect();
         assert_eq!(documents, ["{\"a\":1}", "{\"a\":2}"]);
     }
 }

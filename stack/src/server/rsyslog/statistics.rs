@@ -141,9 +141,15 @@ Sat Nov 28 05:00:02 2026: { "name": "omelasticse"#;
 
     #[test]
     fn counters_that_are_not_there_are_absent_and_not_zero() {
-        assert_eq!(parse("Sat Nov 28 05:00:00 2026: { \"name\": \"lines\", \"size\": 0 }\n"), None);
+        assert_eq!(
+            parse("Sat Nov 28 05:00:00 2026: { \"name\": \"lines\", \"size\": 0 }\n"),
+            None
+        );
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(render(&folder.path().join("none"), Redelivered::default()), "");
+        assert_eq!(
+            render(&folder.path().join("none"), Redelivered::default()),
+            ""
+        );
     }
 
     #[test]
@@ -167,7 +173,10 @@ Sat Nov 28 05:00:02 2026: { "name": "omelasticse"#;
             "# TYPE chitram_log_shipping_queue_lines gauge",
             "chitram_log_shipping_queue_lines 9",
         ] {
-            assert!(text.lines().any(|other| other == line), "{line} is not in\n{text}");
+            assert!(
+                text.lines().any(|other| other == line),
+                "{line} is not in\n{text}"
+            );
         }
     }
 
@@ -177,7 +186,12 @@ Sat Nov 28 05:00:02 2026: { "name": "omelasticse"#;
         let file = folder.path().join("statistics");
         std::fs::write(&file, WRITTEN).unwrap();
         let old = std::time::SystemTime::now() - 2 * STALE_AFTER;
-        File::options().write(true).open(&file).unwrap().set_modified(old).unwrap();
+        File::options()
+            .write(true)
+            .open(&file)
+            .unwrap()
+            .set_modified(old)
+            .unwrap();
         assert_eq!(render(&file, Redelivered::default()), "");
     }
 

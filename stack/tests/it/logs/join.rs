@@ -24,18 +24,29 @@ async fn a_trace_finds_its_lines_a_line_its_trace_and_nobody_a_secret() {
     let Some(found) = require(postgres::find()) else {
         return;
     };
-    let catalog = postgres::start(&found, &Launch::for_test().unwrap()).await.unwrap();
+    let catalog = postgres::start(&found, &Launch::for_test().unwrap())
+        .await
+        .unwrap();
     let folder = tempfile::tempdir().unwrap();
     let environment = [
         ("CHITRAM_ELASTICSEARCH_URL", server.url.as_str()),
         ("CHITRAM_POSTGRES_URL", catalog.url.as_str()),
     ];
     let mut run = start(&folder, &["--embedded"], &environment);
-    let ready = |run: &Run| run.stdout().contains("Ctrl-C stops everything").then_some(());
+    let ready = |run: &Run| {
+        run.stdout()
+            .contains("Ctrl-C stops everything")
+            .then_some(())
+    };
     run.until("the addresses", START, ready).await;
-    let state = State::read(&folder.path().join("stack.toml")).unwrap().unwrap();
+    let state = State::read(&folder.path().join("stack.toml"))
+        .unwrap()
+        .unwrap();
     let endpoints = state.endpoints.clone();
-    assert_eq!(endpoints.elasticsearch.as_deref(), Some(server.url.as_str()));
+    assert_eq!(
+        endpoints.elasticsearch.as_deref(),
+        Some(server.url.as_str())
+    );
 
     let path = format!("/v1/images/{}", uuid_like());
     let asked = format!("{}{path}?token={}", endpoints.api.unwrap(), PLANTED[0]);
@@ -61,7 +72,10 @@ async fn a_trace_finds_its_lines_a_line_its_trace_and_nobody_a_secret() {
         let (_, body) = get(&found).await.filter(|(status, _)| *status == 200)?;
         let answer: Value = serde_json::from_str(&body).ok()?;
         let spans = answer["data"][0]["spans"].as_array()?;
-        spans.iter().any(|span| span["spanID"] == line["span.id"]).then_some(())
+        spans
+            .iter()
+            .any(|span| span["spanID"] == line["span.id"])
+            .then_some(())
     };
     let joined = wait::until(Duration::from_mins(1), span_of_line).await;
     assert!(joined.is_some(), "{} is in no trace", line["span.id"]);
@@ -69,14 +83,24 @@ async fn a_trace_finds_its_lines_a_line_its_trace_and_nobody_a_secret() {
     let node = json!({"term": {"service.node.name": line["service.node.name"]}});
     assert_every_line_is_there(&server.url, &node, &folder.path().join("logs/service.log")).await;
     assert_every_field_is_mapped(&server.url, &node).await;
-    let service = state.processes.iter().find(|process| process.name == "service").unwrap();
+    let service = state
+        .processes
+        .iter()
+        .find(|process| process.name == "service")
+        .unwrap();
     assert_no_secret(&server.url, &node, service.pid, &path).await;
 }
 
 /// A path that nobody else asks for.
 fn uuid_like() -> String {
     let hex = format!("{:032x}", rand::random::<u128>());
-    let (a, b, c, d, e) = (&hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..]);
+    let (a, b, c, d, e) = (
+        &hex[..8],
+        &hex[8..12],
+        &hex[13..16],
+        &hex[17..20],
+        &hex[20..],
+    );
     format!("{a}-{b}-7{c}-8{d}-{e}")
 }
 
@@ -92,7 +116,10 @@ async fn assert_every_field_is_mapped(elasticsearch: &str, node: &Value) {
     let mapped = mapped_fields(elasticsearch).await;
     for line in sources(elasticsearch, node).await {
         for field in line.as_object().unwrap().keys() {
-            assert!(mapped.contains(field), "{field} is not in deploy/logs/index-template.json");
+            assert!(
+                mapped.contains(field),
+                "{field} is not in deploy/logs/index-template.json"
+            );
         }
     }
 }

@@ -55,7 +55,10 @@ async fn a_line_with_a_wrong_type_is_kept_as_text_with_the_reason_and_counted() 
 
     let counted = shipper.settled().await;
     assert_eq!((counted.confirmed, counted.rejected), (404, 4));
-    let text = statistics::render(&shipper.shipment().files().statistics, Redelivered::default());
+    let text = statistics::render(
+        &shipper.shipment().files().statistics,
+        Redelivered::default(),
+    );
     assert!(text.contains("{outcome=\"rejected\"} 4\n"), "{text}");
 }
 
@@ -151,7 +154,11 @@ async fn assert_arrive_in_spite_of(refuse: fn(&str) -> Response) -> Option<u64> 
     assert!(wait::until(DEADLINE, waiting).await.is_some());
 
     let (itself, again) = (shipper.settled().await, counts.get());
-    assert_eq!(itself.confirmed + again.confirmed, 3_000, "{itself:?} {again:?}");
+    assert_eq!(
+        itself.confirmed + again.confirmed,
+        3_000,
+        "{itself:?} {again:?}"
+    );
     shutdown.cancel();
     assert_eq!(following.await.unwrap(), Ok(()));
     Some(itself.failed + again.failed)

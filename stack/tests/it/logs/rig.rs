@@ -289,7 +289,11 @@ pub(crate) async fn mapped_fields(elasticsearch: &str) -> Vec<String> {
     let url = format!("{elasticsearch}/{STREAM}/_mapping");
     let answer = net::http().unwrap().get(url).send().await.unwrap();
     let indices: serde_json::Map<String, Value> = answer.json().await.unwrap();
-    let newest = indices.iter().max_by_key(|(name, _)| (*name).clone()).unwrap().1;
+    let newest = indices
+        .iter()
+        .max_by_key(|(name, _)| (*name).clone())
+        .unwrap()
+        .1;
     let mut fields = Vec::new();
     flatten("", &newest["mappings"]["properties"], &mut fields);
     fields

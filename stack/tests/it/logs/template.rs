@@ -4,7 +4,9 @@ use serde_json::{Value, json};
 use stack::net;
 use stack::server::elasticsearch::index::{self, TEMPLATE};
 
-use super::rig::{Producer, Shipper, count, count_of, eventually, mapped_fields, of, own_elasticsearch};
+use super::rig::{
+    Producer, Shipper, count, count_of, eventually, mapped_fields, of, own_elasticsearch,
+};
 
 /// A later version of the shipped template.
 fn version(number: u64, change: impl FnOnce(&mut Value)) -> String {
@@ -94,11 +96,17 @@ async fn lines_are_in_a_data_stream_and_their_fields_have_the_declared_types() {
     producer.lines(2);
     shipper.assert_each_once(&server.url, &producer).await;
     for (query, expected) in [
-        (json!({"range": {"event.duration": {"gt": 1_000_001, "lt": 9_000_000}}}), 1),
+        (
+            json!({"range": {"event.duration": {"gt": 1_000_001, "lt": 9_000_000}}}),
+            1,
+        ),
         (json!({"term": {"url.path": "/v1/images/1"}}), 1),
         (json!({"term": {"url.path": "images"}}), 0),
         (json!({"match": {"message": "request"}}), 2),
-        (json!({"range": {"@timestamp": {"gte": "2026-01-02", "lt": "2026-01-03"}}}), 2),
+        (
+            json!({"range": {"@timestamp": {"gte": "2026-01-02", "lt": "2026-01-03"}}}),
+            2,
+        ),
     ] {
         assert_eq!(count(&server.url, &query).await, Some(expected), "{query}");
     }

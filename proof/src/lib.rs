@@ -1,0 +1,11 @@
+//! Proves boards, rules and telemetry against live servers.
+//!
+//! It knows Grafana's dashboard JSON, Prometheus' rule files and the HTTP APIs of the servers, and nothing about the
+//! service, the load generator or the chaos runner: what it needs of a program it reads from files that anybody can write.
+#![forbid(unsafe_code)]
+
+pub mod cli;
+pub mod exit;
+pub mod finding;
+pub mod http;
+pub mod prometheus;

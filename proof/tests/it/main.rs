@@ -1,0 +1,1 @@
+//! `chitram-proof` as people run it.
