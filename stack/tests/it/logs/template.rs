@@ -6,6 +6,7 @@ use stack::server::elasticsearch::index::{self, TEMPLATE};
 
 use super::rig::{
     Producer, Shipper, count, count_of, eventually, mapped_fields, of, own_elasticsearch,
+    shared_elasticsearch,
 };
 
 /// A later version of the shipped template.
@@ -73,7 +74,7 @@ async fn a_field_whose_type_a_new_version_changes_begins_a_new_index_and_all_lin
 
 #[tokio::test]
 async fn a_template_that_elasticsearch_refuses_is_one_sentence_with_its_reason() {
-    let Some(server) = own_elasticsearch().await else {
+    let Some(server) = shared_elasticsearch().await else {
         return;
     };
     let broken = version(2, |fields| fields["message"]["type"] = "txet".into());
@@ -88,7 +89,7 @@ async fn a_template_that_elasticsearch_refuses_is_one_sentence_with_its_reason()
 
 #[tokio::test]
 async fn lines_are_in_a_data_stream_and_their_fields_have_the_declared_types() {
-    let Some(server) = own_elasticsearch().await else {
+    let Some(server) = shared_elasticsearch().await else {
         return;
     };
     let shipper = Shipper::start(&server.url).await;
@@ -108,6 +109,7 @@ async fn lines_are_in_a_data_stream_and_their_fields_have_the_declared_types() {
             2,
         ),
     ] {
+        let query = json!({"bool": {"filter": [of(&producer), query]}});
         assert_eq!(count(&server.url, &query).await, Some(expected), "{query}");
     }
     let url = format!("{}/{}", server.url, index::STREAM);
