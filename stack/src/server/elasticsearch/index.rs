@@ -1,11 +1,15 @@
 //! The index template of the log lines, and the data stream that is made by it.
 
+use std::time::Duration;
+
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
 use crate::error::Error;
 use crate::net;
 
+/// A change of the cluster's state waits for the disk: longer than other answers, on a loaded machine.
+const DEADLINE: Duration = Duration::from_secs(30);
 /// The template that belongs to this version of the platform: `deploy/logs/index-template.json`.
 pub const TEMPLATE: &str = include_str!("../../../../deploy/logs/index-template.json");
 /// Where log lines are. The first line makes it.
@@ -57,7 +61,9 @@ async fn call(
     body: Option<&Value>,
 ) -> Result<Answer, Error> {
     let asked = format!("{method} {url}{path}");
-    let mut request = net::http()?.request(method, format!("{url}{path}"));
+    let mut request = net::http()?
+        .request(method, format!("{url}{path}"))
+        .timeout(DEADLINE);
     if let Some(body) = body {
         request = request.json(body);
     }
