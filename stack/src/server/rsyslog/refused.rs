@@ -188,10 +188,11 @@ enum Sent {
 }
 
 async fn send(bulk: &str, items: &[Item]) -> Sent {
-    let body: String = items
-        .iter()
-        .map(|item| format!("{}\n{}\n", item.action, item.document))
-        .collect();
+    let mut body = String::new();
+    for line in items.iter().flat_map(|item| [&item.action, &item.document]) {
+        body.push_str(line);
+        body.push('\n');
+    }
     let Ok(client) = net::http() else {
         return Sent::NotNow;
     };

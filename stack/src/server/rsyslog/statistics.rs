@@ -1,5 +1,6 @@
 //! rsyslog's counters (its module `impstats`), as the metrics of log shipping.
 
+use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
@@ -57,7 +58,11 @@ pub fn render(file: &Path, redelivered: Redelivered) -> String {
 ",
     );
     for (outcome, count) in lines {
-        text += &format!("chitram_log_shipping_lines_total{{outcome=\"{outcome}\"}} {count}\n");
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "chitram_log_shipping_lines_total{{outcome=\"{outcome}\"}} {count}"
+        );
     }
     let queue = statistics.queue + redelivered.waiting;
     text + &format!(
