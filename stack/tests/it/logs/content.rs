@@ -179,8 +179,8 @@ async fn an_identity_that_would_break_the_request_costs_nobody_a_line() {
     // They have numbers, and are not the producer's.
     let good = json!({"bool": {"filter": [of(&producer)]}});
     eventually(&server.url, &good, 100).await;
-    let marked = json!({"term": {"log.logger": marker}});
-    eventually(&server.url, &marked, 5).await;
+    let hostile = json!({"term": {"log.logger": marker}});
+    eventually(&server.url, &hostile, 5).await;
     let statistics = shipper.settled().await;
     assert_eq!((statistics.confirmed, statistics.rejected), (105, 0));
 }

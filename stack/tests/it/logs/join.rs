@@ -94,14 +94,15 @@ async fn a_trace_finds_its_lines_a_line_its_trace_and_nobody_a_secret() {
 /// A path that nobody else asks for.
 fn uuid_like() -> String {
     let hex = format!("{:032x}", rand::random::<u128>());
-    let (a, b, c, d, e) = (
+    // Version 7 and its variant, so that it is an id that the service could have given.
+    format!(
+        "{}-{}-7{}-8{}-{}",
         &hex[..8],
         &hex[8..12],
         &hex[13..16],
         &hex[17..20],
-        &hex[20..],
-    );
-    format!("{a}-{b}-7{c}-8{d}-{e}")
+        &hex[20..]
+    )
 }
 
 async fn assert_every_line_is_there(elasticsearch: &str, node: &Value, log: &Path) {
