@@ -141,7 +141,7 @@ fn doctor_does_not_take_a_prometheus_that_is_too_old_and_says_so() {
         .unwrap();
     let said = text(&output.stdout);
     assert!(
-        said.contains("Prometheus   metrics       not found    install: scripts/backends"),
+        said.contains("Prometheus    metrics       not found    install: scripts/backends"),
         "{said}"
     );
     let reason = format!(
