@@ -13,11 +13,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
+use crate::alerts::Alerts;
 use crate::console;
 use crate::error::{Error, exit};
 use crate::folder::Folder;
 use crate::interrupt::Interrupts;
-use crate::platform::{Platform, Ports, Take};
+use crate::platform::{Platform, Ports, Setup, Take};
 use crate::process::{Output, Signal, Spec};
 use crate::server::find;
 use crate::up::print_addresses;
@@ -72,12 +73,17 @@ pub async fn demo(options: &Options, interrupts: &Interrupts) -> Result<u8, Erro
     let folder = Folder::claim(home.path()).await?;
     step(began, "starting the platform");
     // The log may go with the temporary folder, so its end is shown.
-    let platform = Platform::start(folder, Take::Embedded, Ports::default(), interrupts)
+    let setup = Setup {
+        take: Take::Embedded,
+        ports: Ports::default(),
+        alerts: Alerts::shipped(),
+    };
+    let platform = Platform::start(folder, &setup, interrupts)
         .await
         .inspect_err(show_log)?;
     let result = run(&platform, options, &inputs, began, interrupts).await;
     if result.is_ok() && options.keep && !interrupts.stop.is_cancelled() {
-        print_addresses(&platform.state());
+        print_addresses(&platform);
         interrupts.stop.cancelled().await;
     }
     step(began, "stopping everything");

@@ -4,7 +4,10 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use crate::server::{Backend, Source, jaeger, postgres, toxiproxy, versitygw};
+use crate::server::{
+    Backend, Source, alertmanager, elasticsearch, jaeger, postgres, prometheus, rsyslog, toxiproxy,
+    versitygw,
+};
 
 /// One line of the answer.
 #[derive(Debug, Serialize)]
@@ -21,22 +24,30 @@ pub struct Line {
     pub place: Option<String>,
     /// The command that installs it.
     pub install: &'static str,
+    /// What else there is to know: a program that is there and not used.
+    pub note: Option<String>,
 }
 
-/// Looks for each server that the platform can use.
+/// Looks for each server that the platform can use, and for the tools of their tests.
 pub fn examine() -> Vec<Line> {
     [
-        postgres::find(),
-        toxiproxy::find(),
-        jaeger::find(),
-        versitygw::find(),
+        (postgres::find(), None),
+        (toxiproxy::find(), None),
+        (jaeger::find(), None),
+        (versitygw::find(), None),
+        (prometheus::find(), prometheus::too_old()),
+        (prometheus::find_promtool(), None),
+        (alertmanager::find(), alertmanager::too_old()),
+        (alertmanager::find_amtool(), None),
+        (elasticsearch::find(), None),
+        (rsyslog::find(), None),
     ]
     .into_iter()
-    .map(line)
+    .map(|(backend, note)| line(backend, note))
     .collect()
 }
 
-fn line(backend: Backend) -> Line {
+fn line(backend: Backend, note: Option<String>) -> Line {
     let Backend {
         name,
         role,
@@ -54,6 +65,7 @@ fn line(backend: Backend) -> Line {
         version: found.map(|found| found.version),
         place,
         install,
+        note,
     }
 }
 
@@ -69,7 +81,7 @@ fn without_password(url: &str) -> String {
 
 /// The answer as a table for a person.
 pub fn table(lines: &[Line]) -> String {
-    let mut text = format!("{:<12} {:<13} {:<12} WHERE\n", "SERVER", "ROLE", "VERSION");
+    let mut text = format!("{:<13} {:<13} {:<12} WHERE\n", "SERVER", "ROLE", "VERSION");
     for line in lines {
         let version = line.version.as_deref().unwrap_or("not found");
         let place = line
@@ -79,11 +91,15 @@ pub fn table(lines: &[Line]) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(
             text,
-            "{:<12} {:<13} {version:<12} {place}",
+            "{:<13} {:<13} {version:<12} {place}",
             line.name, line.role
         );
     }
-    text + "What is not found is played by a stand-in, or SQLite for PostgreSQL.\n"
+    for note in lines.iter().filter_map(|line| line.note.as_ref()) {
+        let _ = writeln!(text, "{note}");
+    }
+    text + "What is not found is played by a stand-in, or SQLite for PostgreSQL; nothing stands in for Prometheus,\n\
+        Alertmanager, Elasticsearch and rsyslog.\n"
 }
 
 #[cfg(test)]
@@ -99,6 +115,7 @@ mod tests {
             version: None,
             place: None,
             install,
+            note: None,
         }
     }
 
@@ -106,8 +123,19 @@ mod tests {
     fn a_missing_server_is_listed_with_the_command_that_installs_it() {
         assert!(
             table(&[missing()])
-                .contains("Jaeger       traces        not found    install: scripts/backends")
+                .contains("Jaeger        traces        not found    install: scripts/backends")
         );
+    }
+
+    #[test]
+    fn a_program_that_is_there_and_not_used_is_named_with_the_reason() {
+        let note =
+            "/usr/bin/prometheus is not used: its version is 2.42.0, and 3.0 or newer is needed";
+        let line = Line {
+            note: Some(note.to_owned()),
+            ..missing()
+        };
+        assert!(table(&[line]).lines().any(|line| line == note));
     }
 
     #[test]

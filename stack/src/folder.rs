@@ -50,6 +50,7 @@ impl Folder {
         folder.remove_run_files();
         create_private(&folder.logs())?;
         create_private(&folder.data())?;
+        create_private(&folder.targets())?;
         folder.update(|_| {})?;
         Ok(folder)
     }
@@ -67,6 +68,11 @@ impl Folder {
     /// Where stand-ins and the service keep their data. Removed when the stack ends.
     pub fn data(&self) -> PathBuf {
         self.path.join("data")
+    }
+
+    /// Where load and experiments register what Prometheus scrapes of them. Empty at the start, removed when the stack ends.
+    pub fn targets(&self) -> PathBuf {
+        self.path.join("targets")
     }
 
     /// What a dead owner had written, if there was one.
@@ -93,6 +99,7 @@ impl Folder {
         // What cannot be removed is in nobody's way: the next start writes it anew.
         let _ = fs::remove_file(self.path.join("stack.toml"));
         let _ = fs::remove_dir_all(self.data());
+        let _ = fs::remove_dir_all(self.targets());
     }
 }
 

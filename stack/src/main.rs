@@ -47,12 +47,14 @@ enum Command {
 }
 
 const UP_HELP: &str = "\
-Real servers are taken where they are found (see `chitram-stack doctor`), stand-ins play the rest. Addresses go to
-standard output and to DIR/stack.toml, logs to DIR/logs. Data is temporary: it is removed when the stack ends.
+Real servers are taken where they are found (see `chitram-stack doctor`), stand-ins play the rest; Prometheus and
+Alertmanager have none, so without them no rule is evaluated. Addresses go to standard output and to DIR/stack.toml, logs
+to DIR/logs. Data is temporary: it is removed when the stack ends.
 
 Examples:
   chitram-stack up
-  chitram-stack up --embedded --api-port 0 --admin-port 0 --toxiproxy-port 0 --jaeger-port 0
+  chitram-stack up --alerts my-alerts
+  chitram-stack up --embedded --api-port 0 --admin-port 0 --toxiproxy-port 0 --jaeger-port 0 --control-port 0
 
 Exit codes:
   0   stopped by Ctrl-C, SIGTERM or SIGHUP
@@ -65,7 +67,8 @@ Exit codes:
 const DEMO_HELP: &str = "\
 Stand-ins on free ports, in a temporary folder; a URL in the environment makes a part real: CHITRAM_POSTGRES_URL,
 CHITRAM_TOXIPROXY_URL, CHITRAM_JAEGER_URL with CHITRAM_OTLP_URL, CHITRAM_S3_URL with CHITRAM_S3_BUCKET,
-CHITRAM_S3_ACCESS_KEY and CHITRAM_S3_SECRET_KEY. CHITRAM_STORE_BREAKER and CHITRAM_STORE_DEADLINE reach the service:
+CHITRAM_S3_ACCESS_KEY and CHITRAM_S3_SECRET_KEY; CHITRAM_PROMETHEUS_URL and CHITRAM_ALERTMANAGER_URL are noted in
+stack.toml. CHITRAM_STORE_BREAKER and CHITRAM_STORE_DEADLINE reach the service:
 set to off, the demo ends as deviated. Experiments are read from chaos/experiments.
 
 Examples:
@@ -126,6 +129,21 @@ struct Up {
     /// The trace store's query API
     #[arg(long, default_value_t = 16686, value_name = "PORT")]
     jaeger_port: u16,
+    /// Prometheus
+    #[arg(long, default_value_t = 9090, value_name = "PORT")]
+    prometheus_port: u16,
+    /// Alertmanager
+    #[arg(long, default_value_t = 9093, value_name = "PORT")]
+    alertmanager_port: u16,
+    /// The control endpoint: processes and orders to them, their metrics, the alerts that were sent
+    #[arg(long, default_value_t = 8082, value_name = "PORT")]
+    control_port: u16,
+    /// Rules and routes instead of those that are built in: DIR/rules/*.yml and DIR/alertmanager.yml
+    #[arg(long, value_name = "DIR")]
+    alerts: Option<PathBuf>,
+    /// Elasticsearch's HTTP API, where log lines are shipped to
+    #[arg(long, default_value_t = 9200, value_name = "PORT")]
+    elasticsearch_port: u16,
 }
 
 #[derive(Args)]
@@ -198,12 +216,17 @@ fn run(command: Command) -> u8 {
                 admin: args.admin_port,
                 toxiproxy: args.toxiproxy_port,
                 jaeger: args.jaeger_port,
+                prometheus: args.prometheus_port,
+                alertmanager: args.alertmanager_port,
+                control: args.control_port,
+                elasticsearch: args.elasticsearch_port,
             };
             up::up(
                 &up::Options {
                     dir: args.dir,
                     take,
                     ports,
+                    alerts: args.alerts,
                 },
                 &interrupts,
             )

@@ -2,84 +2,46 @@
 //!
 //! The service reaches its object store, its trace store and (PostgreSQL only) its catalog through fault proxies, and its
 //! users reach it through one. All proxies are made through Toxiproxy's HTTP API, whoever speaks it.
+//!
+//! The control endpoint comes first and goes last; Prometheus comes last, when all that it scrapes is there.
 
 mod catalog;
+mod control;
 mod fault_proxy;
+mod logs;
+mod monitoring;
 mod object_store;
 mod part;
 mod programs;
 mod recovery;
 mod service;
+mod setup;
 mod traces;
 
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::control::{ALERTS, Control};
 use crate::error::Error;
 use crate::folder::Folder;
 use crate::interrupt::Interrupts;
-use crate::net::{self, loopback};
+use crate::net::loopback;
 use crate::process::{Child, Launcher, Spec, spawn};
-use crate::server::{Backend, Found, Launch, Source};
+use crate::server::Launch;
 use crate::state::{Endpoints, Server, State};
 use catalog::{Catalog, url_at};
 use part::Part;
 pub use programs::Programs;
 use recovery::Recovery;
-
-/// Which servers play the parts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Take {
-    /// Stand-ins, and what the environment names by a URL.
-    Embedded,
-    /// Real servers wherever they are found, stand-ins for the rest.
-    Found,
-}
-
-impl Take {
-    /// The real server to use, if one is to be used.
-    fn choose(self, backend: Backend) -> Option<Found> {
-        backend
-            .found
-            .filter(|found| self == Self::Found || matches!(found.source, Source::Url(_)))
-    }
-}
-
-/// Where people find things; 0 is a free port.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Ports {
-    /// The API, through its proxy (`--api-port`).
-    pub api: u16,
-    /// The service's admin listener (`--admin-port`).
-    pub admin: u16,
-    /// The fault proxy's HTTP API (`--toxiproxy-port`).
-    pub toxiproxy: u16,
-    /// The trace store's query API (`--jaeger-port`).
-    pub jaeger: u16,
-}
-
-impl Ports {
-    /// Fails before anything is started when somebody listens on one of them.
-    fn check(self) -> Result<(), Error> {
-        let flagged = [
-            (self.api, "--api-port"),
-            (self.admin, "--admin-port"),
-            (self.toxiproxy, "--toxiproxy-port"),
-            (self.jaeger, "--jaeger-port"),
-        ];
-        flagged
-            .into_iter()
-            .filter(|(port, _)| *port != 0)
-            .try_for_each(|(port, flag)| net::check_free(port, flag))
-    }
-}
+pub use setup::{Ports, Setup, Take};
 
 /// Everything that runs. Stop it with [`Platform::stop`]; dropping it stops it too, without order.
 pub struct Platform {
     context: Context,
     /// In the order of their start.
     parts: Vec<Part>,
+    missing: Vec<&'static str>,
     recovery: Arc<Recovery>,
 }
 
@@ -89,6 +51,7 @@ struct Context {
     folder: Arc<Folder>,
     launcher: Launcher,
     programs: Programs,
+    control: Control,
 }
 
 impl Context {
@@ -97,6 +60,7 @@ impl Context {
         Launch {
             launcher: self.launcher.clone(),
             logs: Some(self.folder.logs()),
+            data: Some(self.folder.data()),
             port,
         }
     }
@@ -115,23 +79,24 @@ impl Platform {
     /// was started is stopped again before this returns.
     pub async fn start(
         folder: Folder,
-        take: Take,
-        ports: Ports,
+        setup: &Setup,
         interrupts: &Interrupts,
     ) -> Result<Self, Error> {
-        ports.check()?;
+        setup.check_ports()?;
         let context = Context {
             folder: Arc::new(folder),
             launcher: Launcher::find()?,
             programs: Programs::find()?,
+            control: Control::new(),
         };
         let recovery = Arc::new(Recovery::new(&context));
         let mut platform = Self {
             context,
             parts: Vec::new(),
+            missing: Vec::new(),
             recovery,
         };
-        match interrupts.cut(platform.start_parts(take, ports)).await {
+        match interrupts.cut(platform.start_parts(setup)).await {
             Ok(()) => Ok(platform),
             Err(error) => {
                 platform.stop(&interrupts.hurry).await;
@@ -140,8 +105,31 @@ impl Platform {
         }
     }
 
-    async fn start_parts(&mut self, take: Take, ports: Ports) -> Result<(), Error> {
+    /// Elasticsearch takes some 20 s, so it starts beside the rest: a log that has begun before is read from its start. What
+    /// ships the logs stops late, so it comes early.
+    async fn start_parts(&mut self, setup: &Setup) -> Result<(), Error> {
         let context = self.context.clone();
+        let logs = logs::start(&context, setup.take, setup.ports.elasticsearch);
+        let (logs, served) = tokio::join!(logs, self.start_served(setup));
+        match logs? {
+            Some(logs) => {
+                let after_control = self.parts.len().min(1);
+                let parts = logs.into_parts(&context)?;
+                self.parts.splice(after_control..after_control, parts);
+            }
+            None if setup.take == Take::Found => self.missing.push("Elasticsearch"),
+            None => {}
+        }
+        served?;
+        self.context.folder.update(|state| {
+            state.environment = State::environment_of(&state.servers);
+        })
+    }
+
+    async fn start_served(&mut self, setup: &Setup) -> Result<(), Error> {
+        let Setup { take, ports, .. } = *setup;
+        let context = self.context.clone();
+        let control = self.keep(control::start(&context, ports.control).await?);
         let store = self.keep(object_store::start(&context, take).await?);
         let catalog = self.keep(catalog::start(&context, take).await?);
         let traces = self.keep(traces::start(&context, take, ports.jaeger).await?);
@@ -162,15 +150,38 @@ impl Platform {
         let api = proxy.add("api", loopback(ports.api), service.api).await?;
         self.context.folder.update(|state| {
             state.endpoints.api = Some(format!("http://{api}"));
-            state.environment = State::environment_of(&state.servers);
         })?;
+
+        let webhook = format!("{control}{ALERTS}");
+        let alertmanager = monitoring::start_alertmanager(&context, setup, &webhook).await?;
+        let alertmanager = self.keep_found(alertmanager, "Alertmanager", take);
+        let prometheus = monitoring::start_prometheus(&context, setup, alertmanager).await?;
+        self.keep_found(prometheus, "Prometheus", take);
         self.parts.push(recovery::watch(&self.recovery));
         Ok(())
+    }
+
+    /// A server without a stand-in: that it is missing is said, unless nobody looked for it.
+    fn keep_found<T>(
+        &mut self,
+        found: Option<(Part, T)>,
+        name: &'static str,
+        take: Take,
+    ) -> Option<T> {
+        if found.is_none() && take == Take::Found {
+            self.missing.push(name);
+        }
+        found.map(|part| self.keep(part))
     }
 
     fn keep<T>(&mut self, (part, handle): (Part, T)) -> T {
         self.parts.push(part);
         handle
+    }
+
+    /// The servers that were not started because this machine does not have them.
+    pub fn missing(&self) -> &[&'static str] {
+        &self.missing
     }
 
     /// What `stack.toml` says.

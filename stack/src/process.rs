@@ -3,7 +3,7 @@
 //! Each child runs in a process group of its own, with a death signal: the kernel ends it when we end, however we end.
 //! The death signal follows the *thread* that forked, not the process, so every child is forked by one thread that lives
 //! as long as the process ([`spawner`]). [`Child`] stops its program in order (signal, deadline, SIGKILL to the group),
-//! [`supervisor`] restarts what was not stopped by us.
+//! [`supervisor`] restarts what was not stopped by us, and follows orders.
 //!
 //! Standard input is always `/dev/null`, and no program of ours reads a meaning into it.
 
@@ -24,7 +24,7 @@ pub use identity::Identity;
 pub use launcher::Launcher;
 pub use rustix::process::Signal;
 pub use spawner::spawn;
-pub use supervisor::{Status, Supervised, supervise};
+pub use supervisor::{Order, Refused, Remote, Status, Supervised, Supervision, supervise};
 
 /// What to run, and how it ends.
 #[derive(Debug, Clone)]

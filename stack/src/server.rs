@@ -9,13 +9,22 @@
 //! | PostgreSQL | `postgres` | `CHITRAM_POSTGRES_URL` (`postgres://user:password@host:port/database`) |
 //! | Toxiproxy | `toxiproxy-server` | `CHITRAM_TOXIPROXY_URL` (its HTTP API; on this machine, so that its proxies are) |
 //! | Jaeger | `jaeger` | `CHITRAM_JAEGER_URL` (query API) with `CHITRAM_OTLP_URL` (OTLP over gRPC) |
+//! | Prometheus 3 | `prometheus` | `CHITRAM_PROMETHEUS_URL` |
+//! | Alertmanager 0.26 or newer | `alertmanager` | `CHITRAM_ALERTMANAGER_URL` |
+//! | Elasticsearch | `elasticsearch`, with a Java | `CHITRAM_ELASTICSEARCH_URL` |
+//! | rsyslog | `rsyslogd`, with its module for Elasticsearch | - |
 //! | versitygw | `versitygw` | `CHITRAM_S3_URL` (any S3) with `CHITRAM_S3_BUCKET`, `CHITRAM_S3_ACCESS_KEY`, `CHITRAM_S3_SECRET_KEY` |
 
+pub mod alertmanager;
+pub mod elasticsearch;
 pub mod find;
 pub mod jaeger;
 mod launch;
 pub mod postgres;
+pub mod prometheus;
+pub mod rsyslog;
 pub mod toxiproxy;
+mod user;
 pub mod versitygw;
 
 pub use find::{Backend, Found, Source};

@@ -77,9 +77,15 @@ pub struct Endpoints {
     /// Prometheus.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prometheus: Option<String>,
+    /// Alertmanager.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alertmanager: Option<String>,
     /// Elasticsearch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub elasticsearch: Option<String>,
+    /// The stack's own control endpoint: `/processes`, `/metrics`, `/alerts`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub control: Option<String>,
 }
 
 /// One fault proxy.
@@ -121,6 +127,15 @@ pub enum Role {
     /// The database's part.
     #[serde(rename = "catalog")]
     Catalog,
+    /// Prometheus' part, which has no stand-in.
+    #[serde(rename = "metrics")]
+    Metrics,
+    /// Alertmanager's part, which has no stand-in.
+    #[serde(rename = "alerts")]
+    Alerts,
+    /// Elasticsearch's part.
+    #[serde(rename = "logs")]
+    Logs,
 }
 
 /// Whether a server is the real thing.
@@ -137,7 +152,8 @@ pub enum Kind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Process {
-    /// `service`, `toxiproxy`, `jaeger`, `versitygw` or `postgresql`.
+    /// `service`, `toxiproxy`, `jaeger`, `versitygw`, `postgresql`, `prometheus`, `alertmanager`, `elasticsearch` or
+    /// `rsyslog`.
     pub name: String,
     /// Its pid now.
     pub pid: u32,

@@ -90,10 +90,9 @@ impl Part {
             }
             refill()
         };
-        Ok(Self::Process {
-            child: supervise(context.launcher.clone(), child, Box::new(on_restart)),
-            data,
-        })
+        let child = supervise(context.launcher.clone(), child, Box::new(on_restart));
+        context.control.add(child.remote());
+        Ok(Self::Process { child, data })
     }
 
     /// Stops it within its deadline.

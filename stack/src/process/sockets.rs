@@ -2,9 +2,32 @@
 
 use std::fs;
 
-/// Whether process `pid` holds a listening TCP socket on this port.
+/// Whether process `pid`, or a child that it started (a launcher's server), holds a listening TCP socket on this port.
 pub fn listens(pid: u32, port: u16) -> bool {
     let inodes = listening_inodes(pid, port);
+    !inodes.is_empty()
+        && std::iter::once(pid)
+            .chain(children(pid))
+            .any(|pid| holds(pid, &inodes))
+}
+
+/// The kernel lists a thread's children, not a process's.
+fn children(pid: u32) -> Vec<u32> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task"))
+        .into_iter()
+        .flatten();
+    let lists =
+        threads.filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("children")).ok());
+    lists
+        .flat_map(|list| {
+            list.split_ascii_whitespace()
+                .filter_map(|pid| pid.parse().ok())
+                .collect::<Vec<u32>>()
+        })
+        .collect()
+}
+
+fn holds(pid: u32, inodes: &[String]) -> bool {
     let Ok(open) = fs::read_dir(format!("/proc/{pid}/fd")) else {
         return false;
     };
@@ -46,7 +69,13 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         assert!(listens(std::process::id(), port));
-        assert!(!listens(1, port) || std::process::id() == 1);
+        let mut other = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .unwrap();
+        assert!(!listens(other.id(), port));
+        other.kill().unwrap();
+        other.wait().unwrap();
         drop(listener);
         assert!(!listens(std::process::id(), port));
     }

@@ -14,7 +14,7 @@ use crate::process::{Child, Launcher, Spec, sockets, spawn};
 use crate::wait;
 
 /// How long a server may take to become ready, on a loaded machine.
-const READY_DEADLINE: Duration = Duration::from_secs(90);
+const READY_DEADLINE: Duration = Duration::from_mins(3);
 /// Starts on free ports before giving up: a port was taken by somebody else between finding and binding it.
 const ATTEMPTS: u32 = 5;
 
@@ -25,6 +25,8 @@ pub struct Launch {
     pub launcher: Launcher,
     /// The folder of its log; a temporary one when `None`.
     pub logs: Option<PathBuf>,
+    /// The folder below which its data goes, unless another user runs it; the system's temporary one when `None`.
+    pub data: Option<PathBuf>,
     /// Its main port; a free one when 0.
     pub port: u16,
 }
@@ -35,8 +37,16 @@ impl Launch {
         Ok(Self {
             launcher: Launcher::find()?,
             logs: None,
+            data: None,
             port: 0,
         })
+    }
+
+    /// A new folder for the data of a server that runs as this user.
+    pub(super) fn data_folder(&self, name: &str) -> Result<TempDir, Error> {
+        self.data
+            .as_deref()
+            .map_or_else(|| temporary_folder(name), |parent| new_folder(name, parent))
     }
 }
 
@@ -173,12 +183,16 @@ fn choose_ports(first: u16, count: usize) -> Result<Vec<u16>, Error> {
 
 /// A folder for a server's data or log, for this user's eyes only.
 pub(super) fn temporary_folder(name: &str) -> Result<TempDir, Error> {
+    new_folder(name, &std::env::temp_dir())
+}
+
+fn new_folder(name: &str, parent: &Path) -> Result<TempDir, Error> {
     let prefix = format!("chitram-{name}-");
     let folder = tempfile::Builder::new()
         .prefix(&prefix)
         .permissions(Permissions::from_mode(0o700))
-        .tempdir();
-    folder.map_err(|source| Error::io("make a temporary folder", source))
+        .tempdir_in(parent);
+    folder.map_err(Error::file("make a folder in", parent))
 }
 
 /// Whether a GET answers 200.

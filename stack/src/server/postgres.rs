@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use super::launch::{Launch, Running, start_on_ports, temporary_folder};
+use super::user::unprivileged;
 use super::{Backend, Found, Source, find};
 use crate::error::Error;
 use crate::process::{Signal, Spec, User, spawn};
@@ -87,7 +88,7 @@ pub async fn start(found: &Found, launch: &Launch) -> Result<Postgres, Error> {
         Source::Program(program) => program,
     };
     let folder = program.parent().unwrap_or(Path::new("/")).to_owned();
-    let user = unprivileged_user()?;
+    let user = unprivileged("PostgreSQL", &["postgres", "nobody"])?;
     let home = temporary_folder("postgresql")?;
     if let Some(user) = user {
         chown(home.path(), Some(user.uid), Some(user.gid))
@@ -208,47 +209,4 @@ async fn is_ready(pg_isready: &Path, port: u16) -> bool {
         ])
         .kill_on_drop(true);
     command.status().await.is_ok_and(|status| status.success())
-}
-
-/// PostgreSQL refuses to run as root: then its own user runs it, or `nobody`.
-fn unprivileged_user() -> Result<Option<User>, Error> {
-    if !rustix::process::geteuid().is_root() {
-        return Ok(None);
-    }
-    let path = Path::new("/etc/passwd");
-    let users = fs::read_to_string(path).map_err(Error::file("read", path))?;
-    let user = ["postgres", "nobody"]
-        .iter()
-        .find_map(|name| find_user(&users, name));
-    user.map(Some).ok_or_else(|| {
-        Error::Unavailable(
-            "PostgreSQL refuses root, and there is no user postgres or nobody to run it".to_owned(),
-        )
-    })
-}
-
-fn find_user(passwd: &str, name: &str) -> Option<User> {
-    let line = passwd
-        .lines()
-        .find(|line| line.split(':').next() == Some(name))?;
-    let mut ids = line.split(':').skip(2).map(str::parse);
-    Some(User {
-        uid: ids.next()?.ok()?,
-        gid: ids.next()?.ok()?,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_user_is_found_by_its_whole_name() {
-        let passwd = "root:x:0:0::/root:/bin/bash\npostgres-old:x:1:1::/:/bin/sh\npostgres:x:101:104:,,,:/var:/bin/bash\n";
-        assert_eq!(
-            find_user(passwd, "postgres"),
-            Some(User { uid: 101, gid: 104 })
-        );
-        assert_eq!(find_user(passwd, "nobody"), None);
-    }
 }

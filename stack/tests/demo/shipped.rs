@@ -11,7 +11,7 @@ use stack::server::{self, Found, Launch, Source, toxiproxy};
 use stack::state::State;
 
 use crate::judged::{assert_judged, is_starved, list};
-use crate::run::{Run, programs};
+use crate::run::{PORTS, Run, programs};
 use crate::{ALONE, END, STEP, WHOLE};
 
 /// Whose Toxiproxy it is.
@@ -128,14 +128,7 @@ async fn shipped(whose: Whose) -> Option<Seen> {
         ("CHITRAM_TOXIPROXY_URL", url.as_str()),
     ];
     let mut args = vec!["up", "--dir", folder.path().to_str().unwrap()];
-    for port in [
-        "--api-port",
-        "--admin-port",
-        "--toxiproxy-port",
-        "--jaeger-port",
-    ] {
-        args.extend([port, "0"]);
-    }
+    args.extend(PORTS.iter().flat_map(|flag| [*flag, "0"]));
     if whose != Whose::Stacks {
         args.push("--embedded");
     }

@@ -7,8 +7,11 @@
 )]
 
 mod commands;
+mod control;
 mod folder;
 mod jaeger;
+mod logs;
+mod monitoring;
 mod process;
 mod run;
 mod s3;

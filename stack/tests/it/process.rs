@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
-use stack::process::{Identity, Launcher, Spec, spawn, supervise};
+use stack::process::{Identity, Launcher, Order, Spec, spawn, supervise};
 use stack::wait;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -231,6 +231,43 @@ async fn what_was_not_stopped_by_us_is_restarted_and_counted() {
     supervised.stop(&CancellationToken::new()).await;
     assert!(!status.identity.is_alive());
     assert!(told.try_recv().is_err(), "a stopped child is not restarted");
+}
+
+#[tokio::test]
+async fn a_stop_of_everything_overtakes_an_order_that_waits_for_a_program() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut spec = script(
+        &folder,
+        "trap 'echo asked' TERM; echo $$; while :; do sleep 0.05; done",
+    );
+    spec.grace = Duration::from_hours(1);
+    spec.hurried_grace = Duration::from_millis(100);
+    let child = spawn(&launcher(), &spec).unwrap();
+    let identity = printed_pid(&spec).await;
+    let supervised = supervise(
+        launcher(),
+        child,
+        Box::new(|_| Box::pin(std::future::ready(()))),
+    );
+    let remote = supervised.remote();
+    let order = tokio::spawn(async move { remote.order(Order::Stop).await });
+    let asked = async || {
+        let said = std::fs::read_to_string(spec.log().unwrap()).unwrap();
+        said.contains("asked").then_some(())
+    };
+    wait::until(DEADLINE, asked).await.unwrap();
+
+    let hurry = CancellationToken::new();
+    hurry.cancel();
+    tokio::time::timeout(DEADLINE, supervised.stop(&hurry))
+        .await
+        .unwrap();
+    assert!(!identity.is_alive());
+    let refused = order.await.unwrap().unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "script takes no orders any more: the stack is stopping"
+    );
 }
 
 #[tokio::test]

@@ -14,6 +14,18 @@ use tempfile::TempDir;
 /// Generous: the machine may be busy. Nothing waits this long unless it fails.
 pub(crate) const DEADLINE: Duration = Duration::from_mins(1);
 
+/// The options of `up` that choose ports.
+pub(crate) const PORTS: [&str; 8] = [
+    "--api-port",
+    "--admin-port",
+    "--toxiproxy-port",
+    "--jaeger-port",
+    "--prometheus-port",
+    "--alertmanager-port",
+    "--elasticsearch-port",
+    "--control-port",
+];
+
 /// The binary under test.
 pub(crate) fn chitram_stack() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_chitram-stack"))

@@ -7,31 +7,38 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal};
 use serde_json::Value;
 use stack::process::Identity;
-use stack::server::{jaeger, postgres, require, toxiproxy, versitygw};
+use stack::server::{
+    alertmanager, elasticsearch, jaeger, postgres, prometheus, require, rsyslog, toxiproxy,
+    versitygw,
+};
 use stack::state::{Environment, Process, State};
 use stack::{net, wait};
 use tempfile::TempDir;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::run::{DEADLINE, Run};
+use crate::run::{DEADLINE, PORTS, Run};
 use crate::support::assert_gone;
 
 /// A running `up` on free ports.
-struct Up {
-    run: Run,
-    folder: TempDir,
+pub(crate) struct Up {
+    pub(crate) run: Run,
+    pub(crate) folder: TempDir,
 }
 
 /// The service migrates and warms up; real servers make their data folders first.
-const START: Duration = Duration::from_mins(3);
+pub(crate) const START: Duration = Duration::from_mins(3);
 
 impl Up {
     /// The embedded platform in a folder of its own.
-    async fn embedded() -> Self {
+    pub(crate) async fn embedded() -> Self {
         Self::start(tempfile::tempdir().unwrap(), &["--embedded"], &[]).await
     }
 
-    async fn start(folder: TempDir, extra: &[&str], environment: &[(&str, &str)]) -> Self {
+    pub(crate) async fn start(
+        folder: TempDir,
+        extra: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
         let run = start(&folder, extra, environment);
         let mut up = Self { run, folder };
         let ready = |run: &Run| {
@@ -43,13 +50,13 @@ impl Up {
         up
     }
 
-    fn state(&self) -> State {
+    pub(crate) fn state(&self) -> State {
         State::read(&self.folder.path().join("stack.toml"))
             .unwrap()
             .unwrap()
     }
 
-    fn process(&self, name: &str) -> Process {
+    pub(crate) fn process(&self, name: &str) -> Process {
         self.state()
             .processes
             .into_iter()
@@ -57,7 +64,7 @@ impl Up {
             .unwrap()
     }
 
-    fn kill(&self, name: &str) {
+    pub(crate) fn kill(&self, name: &str) {
         let pid = i32::try_from(self.process(name).pid).unwrap();
         rustix::process::kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
     }
@@ -69,7 +76,7 @@ impl Up {
             .unwrap_or_else(|| panic!("{name}: {}", self.run.stderr()));
     }
 
-    async fn stop(mut self, signal: Signal) {
+    pub(crate) async fn stop(mut self, signal: Signal) {
         self.run.signal(signal);
         let code = self.run.exit_code(DEADLINE).await;
         assert_eq!(code, Some(0), "{}", self.run.stderr());
@@ -79,16 +86,9 @@ impl Up {
 }
 
 /// `up` on free ports, not waited for.
-fn start(folder: &TempDir, extra: &[&str], environment: &[(&str, &str)]) -> Run {
+pub(crate) fn start(folder: &TempDir, extra: &[&str], environment: &[(&str, &str)]) -> Run {
     let mut args = vec!["up", "--dir", folder.path().to_str().unwrap()];
-    for flag in [
-        "--api-port",
-        "--admin-port",
-        "--toxiproxy-port",
-        "--jaeger-port",
-    ] {
-        args.extend([flag, "0"]);
-    }
+    args.extend(PORTS.iter().flat_map(|flag| [*flag, "0"]));
     args.extend(extra);
     Run::start(&args, environment)
 }
@@ -103,12 +103,12 @@ fn entries(folder: &Path) -> Vec<String> {
     names
 }
 
-async fn get(url: &str) -> Option<(u16, String)> {
+pub(crate) async fn get(url: &str) -> Option<(u16, String)> {
     let answer = net::http().unwrap().get(url).send().await.ok()?;
     Some((answer.status().as_u16(), answer.text().await.ok()?))
 }
 
-async fn eventually_ok(url: &str) {
+pub(crate) async fn eventually_ok(url: &str) {
     let ok = async || {
         get(url)
             .await
@@ -223,6 +223,10 @@ async fn the_real_servers_play_every_part_where_they_are_found() {
         toxiproxy::find(),
         jaeger::find(),
         versitygw::find(),
+        alertmanager::find(),
+        prometheus::find(),
+        elasticsearch::find(),
+        rsyslog::find(),
     ] {
         if require(backend).is_none() {
             return;
@@ -237,6 +241,14 @@ async fn the_real_servers_play_every_part_where_they_are_found() {
     );
     let api = format!("{}/v1/images", state.endpoints.api.unwrap());
     eventually_ok(&api).await;
+    let shipped = async || {
+        let metrics = format!("{}/metrics", state.endpoints.control.as_ref()?);
+        let (_, text) = get(&metrics).await?;
+        let confirmed = "chitram_log_shipping_lines_total{outcome=\"confirmed\"} ";
+        let line = text.lines().find_map(|line| line.strip_prefix(confirmed))?;
+        (line != "0").then_some(())
+    };
+    assert!(wait::until(DEADLINE, shipped).await.is_some());
 
     up.kill("toxiproxy");
     up.restarted("toxiproxy").await;
@@ -254,7 +266,7 @@ async fn the_real_servers_play_every_part_where_they_are_found() {
     }
 
     let children: Vec<Identity> = up.state().processes.iter().map(Process::identity).collect();
-    assert_eq!(children.len(), 5);
+    assert_eq!(children.len(), 9);
     up.stop(Signal::INT).await;
     for child in children {
         assert_gone(child).await;

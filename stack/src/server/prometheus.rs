@@ -1,0 +1,147 @@
+//! Prometheus 3, the real one, with its configuration written for one platform.
+
+mod configuration;
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use super::find::{self, Version};
+use super::launch::{Launch, Running, answers_ok, start_on_ports};
+use super::{Backend, Found, Source};
+use crate::error::Error;
+use crate::process::Spec;
+
+/// Older ones read ranges, media types and `le` labels differently.
+const LEAST: Version = (3, 0);
+/// Longer than 30 days, so that a budget over 30 days is one.
+const RETENTION: &str = "35d";
+/// It writes what it has in memory when it stops.
+const GRACE: Duration = Duration::from_secs(10);
+/// Shown where a web interface is expected: `scripts/backends` builds it without.
+const PAGE: &str = include_str!("prometheus/page.html");
+
+/// A Prometheus that is ready. Dropping it stops it and removes its data, if it was started here.
+#[derive(Debug)]
+pub struct Prometheus {
+    /// Its address, e.g. `http://127.0.0.1:9090`.
+    pub url: String,
+    /// The process; `None` when it was given by its URL.
+    pub running: Option<Running>,
+}
+
+/// What it scrapes, evaluates and notifies.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How often it scrapes and evaluates rules.
+    pub interval: Duration,
+    /// What is scraped besides itself.
+    pub targets: Vec<Target>,
+    /// A folder in which programs register what is scraped, as `*.json` files for `file_sd` that name their job.
+    pub registered: Option<std::path::PathBuf>,
+    /// The base URL of the Alertmanager that it tells of alerts.
+    pub alertmanager: Option<String>,
+    /// Name and text of each rule file.
+    pub rules: Vec<(String, String)>,
+}
+
+/// One program that serves `/metrics`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The label `job`.
+    pub job: String,
+    /// Its base URL: `/metrics` is added.
+    pub url: String,
+}
+
+/// Whether this machine has it, in a version that can be used.
+pub fn find() -> Backend {
+    let found =
+        Found::given("CHITRAM_PROMETHEUS_URL").or_else(|| Found::at_least("prometheus", LEAST));
+    Backend {
+        name: "Prometheus",
+        role: "metrics",
+        install: INSTALL,
+        found,
+    }
+}
+
+/// The tool that checks and tests rules.
+pub fn find_promtool() -> Backend {
+    Backend {
+        name: "promtool",
+        role: "rule checks",
+        install: INSTALL,
+        found: Found::at_least("promtool", LEAST),
+    }
+}
+
+const INSTALL: &str = "scripts/backends (needs Go 1.26)";
+
+/// A Prometheus on this machine that is not used since it is too old, in a sentence.
+pub fn too_old() -> Option<String> {
+    find::too_old("prometheus", LEAST)
+}
+
+/// Starts it with an empty database, or takes the one that `CHITRAM_PROMETHEUS_URL` names, whose configuration is its
+/// owner's.
+pub async fn start(
+    found: &Found,
+    launch: &Launch,
+    settings: &Settings,
+) -> Result<Prometheus, Error> {
+    let program = match &found.source {
+        Source::Url(url) => {
+            return Ok(Prometheus {
+                url: url.trim_end_matches('/').to_owned(),
+                running: None,
+            });
+        }
+        Source::Program(program) => program,
+    };
+    let home = launch.data_folder("prometheus")?;
+    let folder = home.path().to_owned();
+    write_files(&folder, settings)?;
+    let spec = |ports: &[u16], log: &Path| {
+        let config = folder.join("prometheus.yml");
+        fs::write(&config, configuration::of(settings, ports[0])?)
+            .map_err(Error::file("write", &config))?;
+        Ok(command(program, &folder, ports[0], log))
+    };
+    let ready =
+        async |ports: &[u16]| answers_ok(&format!("http://127.0.0.1:{}/-/ready", ports[0])).await;
+    let (running, ports) = start_on_ports(launch, "prometheus", 1, Some(home), spec, ready).await?;
+    Ok(Prometheus {
+        url: format!("http://127.0.0.1:{}", ports[0]),
+        running: Some(running),
+    })
+}
+
+/// The rule files, and the page in the place from which a build without a web interface reads one.
+fn write_files(folder: &Path, settings: &Settings) -> Result<(), Error> {
+    let (rules, page) = (folder.join("rules"), folder.join("static/mantine-ui"));
+    for new in [&rules, &page] {
+        fs::create_dir_all(new).map_err(Error::file("make the folder", new))?;
+    }
+    let rules = settings
+        .rules
+        .iter()
+        .map(|(name, text)| (rules.join(name), text.as_str()));
+    for (path, text) in rules.chain([(page.join("index.html"), PAGE)]) {
+        fs::write(&path, text).map_err(Error::file("write", &path))?;
+    }
+    Ok(())
+}
+
+fn command(program: &Path, folder: &Path, port: u16, log: &Path) -> Spec {
+    let mut spec = Spec::new("prometheus", program, log).args([
+        "--config.file=prometheus.yml".to_owned(),
+        "--storage.tsdb.path=data".to_owned(),
+        format!("--storage.tsdb.retention.time={RETENTION}"),
+        format!("--web.listen-address=127.0.0.1:{port}"),
+        "--enable-feature=exemplar-storage".to_owned(),
+    ]);
+    spec.folder = Some(folder.to_owned());
+    spec.grace = GRACE;
+    spec
+}
