@@ -3,6 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::exit::{Exit, Refusal};
+use crate::telemetry;
 
 const AFTER_HELP: &str = "\
 Exit codes:
@@ -21,9 +22,13 @@ struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    Telemetry(telemetry::Arguments),
+}
 
 /// Parses the arguments of this process and runs the command.
 pub async fn main() -> Result<Exit, Refusal> {
-    match Cli::parse().command {}
+    match Cli::parse().command {
+        Command::Telemetry(arguments) => telemetry::run(&arguments),
+    }
 }

@@ -9,3 +9,4 @@ pub mod exit;
 pub mod finding;
 pub mod http;
 pub mod prometheus;
+pub mod telemetry;

@@ -111,12 +111,7 @@ impl Prometheus {
     }
 
     /// The label sets of the series that a selector matches between two moments (Unix seconds).
-    pub async fn series(
-        &self,
-        selector: &str,
-        from: f64,
-        to: f64,
-    ) -> Result<Vec<Labels>, Failure> {
+    pub async fn series(&self, selector: &str, from: f64, to: f64) -> Result<Vec<Labels>, Failure> {
         let form = [
             ("match[]", selector.to_owned()),
             ("start", format!("{from:.3}")),

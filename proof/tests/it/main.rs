@@ -1,1 +1,4 @@
 //! `chitram-proof` as people run it.
+#![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
+
+mod telemetry;
