@@ -62,6 +62,8 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         plans: Option<PathBuf>,
     },
+    /// Print every metric of this program, as JSON.
+    Telemetry,
     /// Undo what a run that was killed left behind.
     Recover {
         #[command(flatten)]
@@ -175,6 +177,7 @@ pub async fn main() -> Result<Exit, Refusal> {
         Command::Run(run) => commands::run((*run).into()).await,
         Command::List { experiments } => commands::list(&experiments),
         Command::Validate { files, plans } => commands::validate(&files, plans.as_deref()),
+        Command::Telemetry => commands::telemetry(),
         Command::Recover { folder } => commands::recover(&folder.dir).await,
     }
 }

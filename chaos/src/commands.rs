@@ -14,7 +14,7 @@ use crate::interrupt::Interrupt;
 use crate::journal::Journal;
 use crate::lifecycle::{self, Outcome};
 use crate::lock::Lock;
-use crate::metrics::Metrics;
+use crate::metrics::{self, Metrics};
 use crate::progress::Progress;
 use crate::results::{self, Course, Done, Stopped};
 use crate::stack_file::{Endpoints, Stack};
@@ -320,6 +320,12 @@ fn write(file: &Path, text: &str) -> Result<(), Refusal> {
 /// Prints to stdout. A pipe that closed early does not change the exit code.
 fn print(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+/// Prints what this program says about itself.
+pub fn telemetry() -> Result<Exit, Refusal> {
+    print(&format!("{:#}\n", metrics::declarations().to_json()));
+    Ok(Exit::AsExpected)
 }
 
 /// Prints the experiments of a folder.

@@ -6,16 +6,28 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use observability::guard::Hosts;
-use observability::metrics::{Desc, Gauge};
-use observability::{Registry, Service, admin, server};
+use observability::metrics::{Desc, Gauge, Label};
+use observability::{Declarations, Registry, Service, admin, server};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 const FAULT_ACTIVE: Desc = Desc::gauge(
     "chaos_fault_active",
     "1 from the begin of an injection until its rollback was verified, else 0.",
-    &["experiment", "dependency", "toxic"],
+    &[
+        Label::bounded("experiment", "the names of the experiments of the run"),
+        Label::bounded(
+            "dependency",
+            "the proxies that the experiments of the run name",
+        ),
+        Label::closed("toxic", &["latency", "timeout", "reset_peer", "down"]),
+    ],
 );
+
+/// The declarations of `chitram-chaos`.
+pub fn declarations() -> Declarations {
+    Declarations::new("chitram-chaos").metrics(&[&FAULT_ACTIVE])
+}
 
 /// The runner's metrics while it runs; unregistered when dropped.
 pub struct Metrics {

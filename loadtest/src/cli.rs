@@ -1,5 +1,6 @@
 //! The command line: parses it, runs a command, says how it ended.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -49,6 +50,8 @@ enum Command {
     /// Run a plan against a service.
     #[command(after_help = EXIT_CODES)]
     Run(Box<RunArgs>),
+    /// Print every metric and log field of this program, as JSON.
+    Telemetry,
 }
 
 #[derive(Debug, Args)]
@@ -145,21 +148,21 @@ pub fn main() -> Code {
 }
 
 fn execute(command: Command) -> Result<Code, Failure> {
-    if let Command::Pictures(args) = command {
-        return make_pictures(&args);
+    match command {
+        Command::Pictures(args) => make_pictures(&args),
+        Command::Telemetry => print_declarations(),
+        Command::Seed(args) => in_runtime(seed_target(&args)),
+        Command::Run(args) => in_runtime(run_plan(*args)),
     }
+}
+
+fn in_runtime(work: impl Future<Output = Result<Code, Failure>>) -> Result<Code, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
     let runtime = runtime
         .map_err(|error| Failure::Internal(format!("the runtime can't be started: {error}")))?;
-    let outcome = runtime.block_on(async {
-        match command {
-            Command::Pictures(args) => make_pictures(&args),
-            Command::Seed(args) => seed_target(&args).await,
-            Command::Run(args) => run_plan(*args).await,
-        }
-    });
+    let outcome = runtime.block_on(work);
     // What still runs, like a worker that goose did not let go, must not keep the process.
     runtime.shutdown_timeout(Duration::from_secs(1));
     outcome
@@ -241,6 +244,13 @@ async fn run_plan(args: RunArgs) -> Result<Code, Failure> {
         print!("{}", summary(&result));
     }
     Ok(code_of(&result))
+}
+
+fn print_declarations() -> Result<Code, Failure> {
+    let dump = run::declarations().to_json();
+    writeln!(std::io::stdout(), "{dump:#}")
+        .map_err(|error| Failure::Internal(format!("standard output: {error}")))?;
+    Ok(Code::Ok)
 }
 
 /// Logs to stderr, warnings only: goose tells a lot, and stdout is for the result.

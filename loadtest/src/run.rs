@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use self::attack::Work;
 use self::event_file::{EventFile, EventQueue};
 use self::exposition::Exposition;
+pub(crate) use self::exposition::declarations;
 use self::judge::{Bounds, Ending};
 use self::line::Line;
 use self::pace::Pace;

@@ -3,26 +3,23 @@
 //! Requests are not measured here, or each scrape would change what it reads; those that the guard refuses are counted and
 //! logged.
 
+mod problem;
+mod switches;
+
 use std::time::Duration;
 
-use ::http::{StatusCode, header};
+use ::http::{HeaderMap, StatusCode, header};
 use axum::Router;
-use axum::extract::{FromRequest as _, Request};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
 use serde_json::{Value, json};
 use tracing::debug;
 
 use crate::guard::{self, Hosts, Refusal};
-use crate::logs;
-use crate::metrics::Registry;
+use crate::metrics::{Format, Registry};
 
 /// A readiness check that takes longer is a failed one.
 const READINESS_DEADLINE: Duration = Duration::from_secs(2);
-/// A body that takes longer to arrive is not waited for.
-const BODY_DEADLINE: Duration = Duration::from_secs(5);
-/// Content type of Prometheus' text format.
-const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Whether the process can serve, and what it depends on.
 #[derive(Debug, Clone)]
@@ -44,11 +41,13 @@ pub struct Check {
     pub result: Result<(), String>,
 }
 
-/// `GET /live`, `GET /ready`, `GET /metrics`, `GET` and `PUT /log-level`.
+/// `GET /live`, `GET /ready`, `GET /metrics`, `GET` and `PUT` of `/log-level` and `/sampling-ratio`.
 ///
 /// `/ready` answers 200 (`ready` or `degraded`) or 503; `readiness` is asked each time, for 2 s at most, so it should
-/// answer from what is known already. `PUT /log-level` takes a filter as text, written like `RUST_LOG`. All of it is for
-/// requests that name one of `hosts` only.
+/// answer from what is known already. `/metrics` is OpenMetrics text, with exemplars, for a reader whose `Accept` asks for
+/// it, and Prometheus text for others. `PUT /log-level` takes a filter as text, written like `RUST_LOG`;
+/// `PUT /sampling-ratio` the share of traces that are recorded, from 0 to 1. What is refused is answered with a problem
+/// document and changes nothing. All of it is for requests that name one of `hosts` only.
 pub fn router<F, Fut>(registry: Registry, hosts: Hosts, readiness: F) -> Router
 where
     F: Fn() -> Fut + Clone + Send + Sync + 'static,
@@ -69,9 +68,13 @@ where
         )
         .route(
             "/metrics",
-            get(async move || ([(header::CONTENT_TYPE, PROMETHEUS_TEXT)], registry.render())),
+            get(async move |headers: HeaderMap| {
+                let format = Format::negotiate(&headers);
+                let content_type = [(header::CONTENT_TYPE, format.content_type())];
+                (content_type, registry.render_as(format))
+            }),
         )
-        .route("/log-level", get(log_level).put(set_log_level))
+        .merge(switches::router())
         .layer(guard)
 }
 
@@ -104,35 +107,4 @@ fn check(check: &Check) -> Value {
         Ok(()) => json!({ "name": check.name, "ok": true }),
         Err(reason) => json!({ "name": check.name, "ok": false, "reason": reason }),
     }
-}
-
-async fn log_level() -> Response {
-    match logs::filter() {
-        Some(filter) => filter.into_response(),
-        None => not_initialised(),
-    }
-}
-
-async fn set_log_level(request: Request) -> Response {
-    let body = String::from_request(request, &());
-    let filter = match tokio::time::timeout(BODY_DEADLINE, body).await {
-        Ok(Ok(filter)) => filter,
-        Ok(Err(rejection)) => return rejection.into_response(),
-        Err(_) => return StatusCode::REQUEST_TIMEOUT.into_response(),
-    };
-    match logs::set_filter(filter.trim()) {
-        Ok(()) => StatusCode::NO_CONTENT.into_response(),
-        Err(logs::SetFilterError::NotInitialised) => not_initialised(),
-        Err(error @ logs::SetFilterError::Invalid { .. }) => {
-            (StatusCode::BAD_REQUEST, error.to_string()).into_response()
-        }
-    }
-}
-
-fn not_initialised() -> Response {
-    (
-        StatusCode::SERVICE_UNAVAILABLE,
-        logs::SetFilterError::NotInitialised.to_string(),
-    )
-        .into_response()
 }

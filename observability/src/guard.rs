@@ -20,12 +20,17 @@ use futures::future::Either;
 use tower::{Layer, Service};
 
 use self::authority::{Authority, Host};
-use crate::metrics::{Counter, Desc, Registry};
+use crate::metrics::{Counter, Desc, Label, Registry};
+use crate::server::LISTENER;
 
-const REFUSED: Desc = Desc::counter(
+/// Refused requests.
+pub(crate) const REFUSED: Desc = Desc::counter(
     "chitram_requests_refused_total",
     "Requests refused for the host or the site that they name, by reason.",
-    &["listener", "reason"],
+    &[
+        LISTENER,
+        Label::closed("reason", &["bad_host", "unknown_host", "cross_site"]),
+    ],
 );
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");

@@ -19,12 +19,26 @@ use axum::extract::Request;
 use axum::response::Response;
 use tower::{Layer, Service};
 
+use crate::declarations::FieldDesc;
 use crate::metrics::Registry;
 pub use crate::propagation::inject;
 use exchange::Exchange;
 use routes::RouteTable;
+pub(crate) use routes::{DECLARED, span_names};
 
-/// A route and the status codes it declares: their series exist, at 0, before the first request.
+/// The fields of the request's line, and of the one about an undeclared status.
+pub(crate) const FIELDS: &[FieldDesc] = &[
+    FieldDesc::keyword("error.type"),
+    FieldDesc::long("event.duration"),
+    FieldDesc::keyword("http.request.method"),
+    FieldDesc::long("http.response.body.bytes"),
+    FieldDesc::long("http.response.status_code"),
+    FieldDesc::keyword("http.route"),
+    FieldDesc::keyword("labels.stages"),
+    FieldDesc::keyword("url.path"),
+];
+
+/// A route and the status codes it declares: those of a good answer and 503 have series, at 0, before the first request.
 ///
 /// A declared route that answers another status still counts it, under its own value, and says so once in the log: then
 /// the declaration is wrong. 499 is declared for every route.

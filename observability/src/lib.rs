@@ -6,6 +6,7 @@
 
 pub mod admin;
 pub mod client;
+pub mod declarations;
 pub mod guard;
 pub mod http;
 mod logs;
@@ -20,6 +21,7 @@ mod start;
 pub mod testing;
 mod traces;
 
+pub use declarations::Declarations;
 pub use metrics::Registry;
 pub use settings::{LogOutput, Logs, Service, Settings, Traces};
 pub use start::{Guard, InitError, init};

@@ -9,7 +9,11 @@ pub(crate) mod writer;
 use std::sync::{OnceLock, PoisonError, RwLock};
 
 use tracing::Subscriber;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::{EnvFilter, reload};
+
+/// Characters of a refused filter that are shown.
+const MAX_SHOWN: usize = 200;
 
 static CONTROL: OnceLock<Control> = OnceLock::new();
 
@@ -50,17 +54,29 @@ pub(crate) fn set_filter(text: &str) -> Result<(), SetFilterError> {
 }
 
 /// Parses a filter, strictly: a part that is not understood refuses the whole.
+///
+/// A word alone must be a level. Where it is none, the syntax would take it for a module whose lines of every level are
+/// wanted, and no others: after a mistyped `debgu` there would be silence.
 pub(crate) fn parse(text: &str) -> Result<EnvFilter, SetFilterError> {
-    let invalid = |reason: &str| SetFilterError::Invalid {
-        filter: text.to_owned(),
-        reason: reason.to_owned(),
+    let invalid = |reason: String| SetFilterError::Invalid {
+        filter: text.chars().take(MAX_SHOWN).collect(),
+        reason,
     };
     if text.trim().is_empty() {
-        return Err(invalid("it is empty"));
+        return Err(invalid("it is empty".to_owned()));
+    }
+    let words = text.split(',').map(str::trim);
+    let lone = words.filter(|word| !word.contains(['=', '[']));
+    for word in lone {
+        if word.parse::<LevelFilter>().is_err() {
+            return Err(invalid(format!(
+                "{word:?} is not a level; for the lines of a module write {word}=trace"
+            )));
+        }
     }
     EnvFilter::builder()
         .parse(text)
-        .map_err(|error| invalid(&error.to_string()))
+        .map_err(|error| invalid(error.to_string()))
 }
 
 /// Makes the filter behind `handle` the one that [`set_filter`] replaces.
@@ -71,4 +87,43 @@ pub(crate) fn control<S: Subscriber>(text: &str, handle: reload::Handle<EnvFilte
         text: RwLock::new(text.to_owned()),
         replace,
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_is_levels_and_directives() {
+        for text in [
+            "info",
+            "WARN",
+            "off",
+            "info,sqlx=warn",
+            "debug,hyper=off",
+            "service::store=trace",
+            "info,[stage{otel.name=decode}]=debug",
+        ] {
+            assert!(parse(text).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_mistyped_level_is_not_taken_for_a_module() {
+        for (text, named) in [
+            ("debgu", "debgu"),
+            ("info,wran", "wran"),
+            ("sqlx", "sqlx=trace"),
+            ("", "empty"),
+            (" ", "empty"),
+            ("sqlx=wran", "level filter"),
+            ("info,[", "info,["),
+        ] {
+            let error = parse(text).err().map(|error| error.to_string());
+            assert!(
+                error.as_ref().is_some_and(|error| error.contains(named)),
+                "{text}: {error:?}"
+            );
+        }
+    }
 }

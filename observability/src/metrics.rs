@@ -1,14 +1,19 @@
 //! Metrics: declared once as constants ([`Desc`]), kept in a [`Registry`] for each app, recorded through cached handles.
 //!
-//! The library behind it is known to this folder only. A histogram always has explicit buckets: without them the
-//! exporter would render a summary, which cannot be added up over replicas.
+//! A histogram always has explicit buckets, and a label says which values it can have: what is declared here is what the
+//! page of all telemetry, the boards and the alerts are checked against.
 
 mod computed;
+mod exemplar;
+mod handle;
+mod histogram;
 mod registry;
+mod text;
 
-use std::time::Duration;
-
-pub use registry::Registry;
+pub use self::handle::{Counter, Gauge, GaugeGuard};
+pub use self::histogram::Histogram;
+pub use self::registry::Registry;
+pub(crate) use self::text::Format;
 
 /// Bucket bounds in seconds for whole requests and calls to a dependency: 1 ms to 30 s. 50 ms, 250 ms, 1 s and 30 s are
 /// bounds because promises are made about them.
@@ -16,17 +21,33 @@ pub const SECONDS: &[f64] = &[
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.8, 1.0, 2.5, 5.0, 10.0, 30.0,
 ];
 
+/// Every metric that a process has by having a [`Registry`].
+pub(crate) const DECLARED: &[&Desc] = &[
+    &registry::BUILD_INFO,
+    &computed::CPU,
+    &computed::OPEN_FDS,
+    &computed::MAX_FDS,
+    &computed::RESIDENT,
+    &computed::VIRTUAL,
+    &computed::THREADS,
+    &computed::START_TIME,
+    &computed::WORKERS,
+    &computed::BUSY,
+    &computed::QUEUE_DEPTH,
+    &computed::ALIVE_TASKS,
+];
+
 /// Declaration of one metric: a constant of the crate that records it.
 ///
-/// `name` is the Prometheus name with its unit (`_seconds`, `_bytes`) and, for a counter, `_total`.
+/// `name` is the Prometheus name with its unit (`_seconds`, `_bytes`, `_ratio`) and, for a counter, `_total`.
 #[derive(Debug, PartialEq)]
 pub struct Desc {
     /// Prometheus name.
     pub name: &'static str,
     /// One sentence: what is counted or measured.
     pub help: &'static str,
-    /// Label names. A handle is made with exactly these.
-    pub labels: &'static [&'static str],
+    /// Labels. A handle is made with exactly these.
+    pub labels: &'static [Label],
     /// What it measures, and a histogram's bucket bounds.
     pub kind: Kind,
 }
@@ -42,120 +63,109 @@ pub enum Kind {
     Histogram(&'static [f64]),
 }
 
-impl Desc {
-    /// Declares a counter; its name ends in `_total`.
-    #[must_use]
-    pub const fn counter(
-        name: &'static str,
-        help: &'static str,
-        labels: &'static [&'static str],
-    ) -> Self {
+impl Kind {
+    /// The kind as Prometheus names it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram(_) => "histogram",
+        }
+    }
+}
+
+/// One label of a metric, and the values that it can have.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Label {
+    /// Prometheus name.
+    pub name: &'static str,
+    /// Its values.
+    pub values: Values,
+}
+
+/// The values that a label can have. An empty value is as good as no label.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Values {
+    /// One of these, known when the program is compiled.
+    Closed(&'static [&'static str]),
+    /// Known only when the program runs, and few: why.
+    Bounded(&'static str),
+}
+
+impl Label {
+    /// A label with one of these values.
+    pub const fn closed(name: &'static str, values: &'static [&'static str]) -> Self {
         Self {
             name,
-            help,
-            labels,
-            kind: Kind::Counter,
+            values: Values::Closed(values),
         }
+    }
+
+    /// A label whose few values are known when the program runs; `by` says what bounds them.
+    pub const fn bounded(name: &'static str, by: &'static str) -> Self {
+        Self {
+            name,
+            values: Values::Bounded(by),
+        }
+    }
+
+    /// Whether the label can have this value.
+    pub fn allows(&self, value: &str) -> bool {
+        match self.values {
+            Values::Closed(values) => values.contains(&value),
+            Values::Bounded(_) => true,
+        }
+    }
+}
+
+impl Desc {
+    /// Declares a counter; its name ends in `_total`.
+    pub const fn counter(name: &'static str, help: &'static str, labels: &'static [Label]) -> Self {
+        Self::new(name, help, labels, Kind::Counter)
     }
 
     /// Declares a gauge.
-    #[must_use]
-    pub const fn gauge(
-        name: &'static str,
-        help: &'static str,
-        labels: &'static [&'static str],
-    ) -> Self {
-        Self {
-            name,
-            help,
-            labels,
-            kind: Kind::Gauge,
-        }
+    pub const fn gauge(name: &'static str, help: &'static str, labels: &'static [Label]) -> Self {
+        Self::new(name, help, labels, Kind::Gauge)
     }
 
     /// Declares a histogram with its bucket bounds, for example [`SECONDS`].
-    #[must_use]
     pub const fn histogram(
         name: &'static str,
         help: &'static str,
-        labels: &'static [&'static str],
+        labels: &'static [Label],
         buckets: &'static [f64],
+    ) -> Self {
+        Self::new(name, help, labels, Kind::Histogram(buckets))
+    }
+
+    const fn new(
+        name: &'static str,
+        help: &'static str,
+        labels: &'static [Label],
+        kind: Kind,
     ) -> Self {
         Self {
             name,
             help,
             labels,
-            kind: Kind::Histogram(buckets),
+            kind,
+        }
+    }
+
+    /// The unit that the name says, as Prometheus names units; `None` for a plain number of things.
+    pub fn unit(&self) -> Option<&'static str> {
+        let mut words = self.name.split('_');
+        words.find_map(|word| UNITS.into_iter().find(|unit| *unit == word))
+    }
+
+    /// The name of the family in OpenMetrics text: a counter's is without `_total`.
+    fn family(&self) -> &'static str {
+        match self.kind {
+            Kind::Counter => self.name.strip_suffix("_total").unwrap_or(self.name),
+            Kind::Gauge | Kind::Histogram(_) => self.name,
         }
     }
 }
 
-/// Handle on one counter series. Cloning shares the series.
-#[derive(Debug, Clone)]
-pub struct Counter(metrics::Counter);
-
-impl Counter {
-    /// Adds one.
-    pub fn inc(&self) {
-        self.0.increment(1);
-    }
-
-    /// Adds `n`.
-    pub fn add(&self, n: u64) {
-        self.0.increment(n);
-    }
-}
-
-/// Handle on one gauge series. Cloning shares the series.
-#[derive(Debug, Clone)]
-pub struct Gauge(metrics::Gauge);
-
-impl Gauge {
-    /// Sets the value.
-    pub fn set(&self, value: f64) {
-        self.0.set(value);
-    }
-
-    /// Adds `value`.
-    pub fn add(&self, value: f64) {
-        self.0.increment(value);
-    }
-
-    /// Subtracts `value`.
-    pub fn sub(&self, value: f64) {
-        self.0.decrement(value);
-    }
-
-    /// Adds one now and subtracts it when the guard is dropped, however that comes about.
-    #[must_use = "the gauge goes back as soon as the guard is dropped"]
-    pub fn guard(&self) -> GaugeGuard {
-        self.add(1.0);
-        GaugeGuard(self.clone())
-    }
-}
-
-/// Holds a gauge one higher. See [`Gauge::guard`].
-#[derive(Debug)]
-pub struct GaugeGuard(Gauge);
-
-impl Drop for GaugeGuard {
-    fn drop(&mut self) {
-        self.0.sub(1.0);
-    }
-}
-
-/// Handle on one histogram series. Cloning shares the series.
-#[derive(Debug, Clone)]
-pub struct Histogram(metrics::Histogram);
-
-impl Histogram {
-    /// Records a duration, in seconds.
-    pub fn record(&self, elapsed: Duration) {
-        self.0.record(elapsed.as_secs_f64());
-    }
-
-    /// Records a value in the metric's own unit.
-    pub fn record_value(&self, value: f64) {
-        self.0.record(value);
-    }
-}
+const UNITS: [&str; 3] = ["seconds", "bytes", "ratio"];

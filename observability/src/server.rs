@@ -36,18 +36,38 @@ use self::connection::{Connections, Entered, State, Stream, Turn};
 use self::current::{CURRENT, Current};
 pub use self::current::{Connection, Held};
 use self::socket::Socket;
-use crate::metrics::{Desc, Gauge, Registry};
+use crate::declarations::FieldDesc;
+use crate::metrics::{Desc, Gauge, Label, Registry};
 
 const CONNECTIONS_LIMIT: Desc = Desc::gauge(
     "chitram_connections_limit",
-    "Connections that the listener serves at once, at most.",
-    &["listener"],
+    "Connections that the listener serves at once, at most; for the next one a stalled or idle one is closed, or it waits in the backlog.",
+    &[LISTENER],
 );
 const CONNECTIONS_IN_USE: Desc = Desc::gauge(
     "chitram_connections_in_use",
     "Connections that the listener serves now.",
-    &["listener"],
+    &[LISTENER],
 );
+/// Which listener: the API's, or that of health and metrics.
+pub(crate) const LISTENER: Label = Label::closed("listener", &["api", "admin"]);
+
+/// Every metric of a listener.
+pub(crate) const DECLARED: &[&Desc] = &[
+    &CONNECTIONS_LIMIT,
+    &CONNECTIONS_IN_USE,
+    &closed::CLOSED,
+    &closed::RESET,
+];
+
+/// The fields of a listener's lines.
+pub(crate) const FIELDS: &[FieldDesc] = &[
+    FieldDesc::keyword("labels.connections"),
+    FieldDesc::keyword("labels.listener"),
+    FieldDesc::keyword("labels.reason"),
+    FieldDesc::keyword("server.address"),
+    FieldDesc::long("server.port"),
+];
 
 /// Pause after a failed accept, which is mostly the process running out of descriptors: without it the loop spins.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

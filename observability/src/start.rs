@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use tokio::task::AbortHandle;
 use tracing::Subscriber;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
@@ -16,11 +15,9 @@ use crate::logs::ecs::EcsLayer;
 use crate::logs::writer::{Sink, Writer};
 use crate::logs::{self, SetFilterError};
 use crate::metrics::Registry;
+use crate::panics;
 use crate::settings::{LogOutput, Service, Settings};
-use crate::{panics, traces};
-
-/// Samples are moved into their buckets this often, when nobody scrapes.
-const UPKEEP: Duration = Duration::from_secs(5);
+use crate::traces::{self, sampling};
 
 /// Whether the process has its subscriber: then every thread has it.
 static GLOBAL: AtomicBool = AtomicBool::new(false);
@@ -53,8 +50,8 @@ pub enum InitError {
         "telemetry was initialised before in this process; call init once, at the start of main"
     )]
     Twice,
-    /// The thread that writes log lines could not be started.
-    #[error("the log writer's thread could not be started: {0}")]
+    /// A thread, for log lines or for spans, could not be started.
+    #[error("a thread for logs or traces could not be started: {0}")]
     Thread(#[from] io::Error),
 }
 
@@ -63,10 +60,9 @@ pub enum InitError {
 pub struct Guard {
     provider: SdkTracerProvider,
     writer: Option<Writer>,
-    upkeep: AbortHandle,
 }
 
-/// Starts logs, traces and the panic hook, once in a process and inside its Tokio runtime.
+/// Starts logs, traces and the panic hook, once in a process.
 ///
 /// # Errors
 /// See [`InitError`]; nothing is left running then.
@@ -81,7 +77,7 @@ pub fn init(settings: Settings, registry: &Registry) -> Result<Guard, InitError>
         SetFilterError::NotInitialised => InitError::Twice,
     })?;
     let node = uuid::Uuid::now_v7().to_string();
-    let provider = traces::provider(&service, &node, traces.as_ref(), registry)?;
+    let (provider, ratio) = traces::provider(&service, &node, traces.as_ref(), registry)?;
     let writer = match logs.output {
         LogOutput::Stdout => Some(Writer::start(io::stdout(), registry)?),
         LogOutput::Stderr => Some(Writer::start(io::stderr(), registry)?),
@@ -96,16 +92,14 @@ pub fn init(settings: Settings, registry: &Registry) -> Result<Guard, InitError>
         .with(lines);
     subscriber.try_init().map_err(|_| InitError::Twice)?;
     GLOBAL.store(true, Ordering::Relaxed);
+    if let Some(ratio) = ratio {
+        sampling::control(ratio);
+    }
     if writer.is_some() {
         logs::control(&logs.filter, handle);
         panics::install();
     }
-    let upkeep = tokio::spawn(upkeep(registry.clone())).abort_handle();
-    Ok(Guard {
-        provider,
-        writer,
-        upkeep,
-    })
+    Ok(Guard { provider, writer })
 }
 
 impl Guard {
@@ -113,7 +107,6 @@ impl Guard {
     /// Never blocks the runtime.
     pub async fn shutdown(self, deadline: Duration) {
         let start = Instant::now();
-        self.upkeep.abort();
         // A collector that is gone must not cost the lines, which need none.
         let for_spans = deadline.mul_f64(0.8);
         let provider = self.provider;
@@ -138,12 +131,4 @@ fn ecs<S: Subscriber + for<'a> LookupSpan<'a>>(
     writer: Writer,
 ) -> impl Layer<S> {
     EcsLayer::new(service, node, Sink::Queue(writer))
-}
-
-async fn upkeep(registry: Registry) {
-    let mut ticks = tokio::time::interval(UPKEEP);
-    loop {
-        ticks.tick().await;
-        registry.upkeep();
-    }
 }

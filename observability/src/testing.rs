@@ -1,6 +1,7 @@
 //! For tests of this and other crates: read what telemetry says, as its readers would.
 
 mod capture;
+mod declared;
 pub mod http2;
 mod scrape;
 
@@ -9,6 +10,7 @@ use serde_json::Value;
 use crate::settings::Service;
 
 pub use capture::{Capture, SpanRecord, capture};
+pub use declared::{undeclared_fields, undeclared_series, undeclared_spans};
 pub use scrape::{Scrape, Series};
 
 /// A service for tests: `test` 0.0.0 in the environment `test`.

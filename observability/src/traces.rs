@@ -2,17 +2,16 @@
 //!
 //! A provider always exists, so that requests have trace ids even where no span leaves the process.
 
-pub(crate) mod export;
-
-use std::time::Duration;
+mod export;
+pub(crate) mod queue;
+pub(crate) mod sampling;
+#[cfg(test)]
+mod tests;
 
 use opentelemetry::KeyValue;
 use opentelemetry::trace::TracerProvider as _;
-use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::trace::{
-    BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracerProvider,
-};
+use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing::subscriber::Interest;
 use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::Layer;
@@ -20,17 +19,23 @@ use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Context, Filter};
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::metrics::Registry;
+use crate::metrics::{Desc, Registry};
 use crate::settings::{Service, Traces};
 use crate::start::InitError;
-use export::{CountedExporter, CountedProcessor, Queue};
+use queue::Processor;
+use sampling::Ratio;
 
-/// Spans in one export at most.
-const BATCH: usize = 512;
-/// A span waits this long at most for its batch to fill.
-const BATCH_DELAY: Duration = Duration::from_millis(500);
-/// An export that takes longer has failed.
-const EXPORT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Every metric of a process that exports spans.
+pub(crate) const DECLARED: &[&Desc] = &[
+    &queue::ENDED,
+    &queue::PROCESSED,
+    &queue::QUEUE_SIZE,
+    &queue::QUEUE_CAPACITY,
+    &queue::IN_FLIGHT,
+    &queue::EXPORTED,
+    &sampling::RATIO,
+];
+
 /// Libraries on the exporter's own path: their spans would make spans.
 const EXPORTERS_OWN: [&str; 6] = [
     "h2",
@@ -41,46 +46,28 @@ const EXPORTERS_OWN: [&str; 6] = [
     "opentelemetry",
 ];
 
-/// The provider of a process. Inside the runtime: the exporter's connection is a task of it.
+/// The provider of a process, and the ratio by which it samples where spans leave the process.
 pub(crate) fn provider(
     service: &Service,
     node: &str,
     traces: Option<&Traces>,
     registry: &Registry,
-) -> Result<SdkTracerProvider, InitError> {
-    let builder = SdkTracerProvider::builder().with_resource(resource(service, node));
+) -> Result<(SdkTracerProvider, Option<Ratio>), InitError> {
+    let resource = resource(service, node);
+    let builder = SdkTracerProvider::builder().with_resource(resource.clone());
     let Some(traces) = traces else {
-        return Ok(builder.with_sampler(sampler(0.0)).build());
+        return Ok((builder.with_sampler(sampling::none()).build(), None));
     };
-    let endpoint = |reason: String| InitError::Endpoint {
+    let endpoint = export::endpoint(&traces.endpoint).map_err(|reason| InitError::Endpoint {
         endpoint: traces.endpoint.clone(),
         reason,
-    };
-    if !traces.endpoint.starts_with("http://") {
-        return Err(endpoint("it does not begin with http://".to_owned()));
-    }
-    let exporter = SpanExporter::builder()
-        .with_tonic()
-        .with_endpoint(&traces.endpoint)
-        .with_timeout(EXPORT_TIMEOUT)
-        .build()
-        .map_err(|error| endpoint(error.to_string()))?;
-    let queue = Queue::new(registry);
-    let batches = BatchSpanProcessor::builder(CountedExporter::new(exporter, queue.clone()))
-        .with_batch_config(
-            BatchConfigBuilder::default()
-                // Ours is the bound that drops, and counts; this one must never be reached.
-                .with_max_queue_size(2 * export::BOUND)
-                .with_max_export_batch_size(BATCH)
-                .with_scheduled_delay(BATCH_DELAY)
-                .build(),
-        )
+    })?;
+    let ratio = Ratio::new(traces.sample_ratio, registry);
+    let provider = builder
+        .with_sampler(ratio.sampler())
+        .with_span_processor(Processor::start(endpoint, &resource, registry)?)
         .build();
-    let processor = CountedProcessor::new(batches, queue);
-    Ok(builder
-        .with_sampler(sampler(traces.sample_ratio))
-        .with_span_processor(processor)
-        .build())
+    Ok((provider, Some(ratio)))
 }
 
 /// The subscriber's layer that turns spans of the `tracing` crate into spans of `provider`.
@@ -98,16 +85,6 @@ where
         .with_error_events_to_status(false)
         .with_error_events_to_exceptions(false)
         .with_filter(OwnSpans)
-}
-
-/// An inbound decision stands; a root is recorded with this probability.
-pub(crate) fn sampler(ratio: f64) -> Sampler {
-    let root = match ratio {
-        ratio if ratio >= 1.0 => Sampler::AlwaysOn,
-        ratio if ratio <= 0.0 => Sampler::AlwaysOff,
-        ratio => Sampler::TraceIdRatioBased(ratio),
-    };
-    Sampler::ParentBased(Box::new(root))
 }
 
 fn resource(service: &Service, node: &str) -> Resource {

@@ -5,6 +5,7 @@ use clap::{Parser, Subcommand};
 use crate::boards::{self, settings::Arguments};
 use crate::exit::{Exit, Refusal};
 use crate::rules;
+use crate::telemetry;
 
 const AFTER_HELP: &str = "\
 Exit codes:
@@ -28,6 +29,8 @@ enum Command {
     Boards(Box<Arguments>),
     #[command(after_help = AFTER_HELP)]
     Rules(Box<rules::Arguments>),
+    #[command(after_help = AFTER_HELP)]
+    Telemetry(telemetry::Arguments),
 }
 
 /// Parses the arguments of this process and runs the command.
@@ -50,5 +53,6 @@ pub async fn main() -> Result<Exit, Refusal> {
     match cli.command {
         Command::Boards(arguments) => boards::run(&arguments).await,
         Command::Rules(arguments) => rules::run(&arguments).await,
+        Command::Telemetry(arguments) => telemetry::run(&arguments),
     }
 }

@@ -13,3 +13,4 @@ pub mod preview;
 pub mod prometheus;
 pub mod promql;
 pub mod rules;
+pub mod telemetry;

@@ -26,8 +26,8 @@ mod dialect;
 mod error;
 mod images;
 mod jobs;
-mod metrics;
-mod observed;
+pub(crate) mod metrics;
+pub(crate) mod observed;
 #[cfg(test)]
 mod plans;
 mod pool;

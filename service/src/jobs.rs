@@ -2,7 +2,7 @@
 //!
 //! The queue itself is the catalog's. Nothing here answers HTTP, and no request waits for a job.
 
-mod metrics;
+pub(crate) mod metrics;
 mod pace;
 mod purge;
 mod render_presets;
@@ -86,7 +86,7 @@ impl Handlers {
             catalog,
             store,
             renderer,
-            image_ready: registry.histogram(&metrics::IMAGE_READY, &[]),
+            image_ready: registry.histogram_from_zero(&metrics::IMAGE_READY, &[]),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! `chitram`: the image service as a process.
 #![forbid(unsafe_code)]
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -49,6 +50,8 @@ enum Command {
         #[command(flatten)]
         settings: Settings,
     },
+    /// Print every metric, span and log field of this program, as JSON.
+    Telemetry,
 }
 
 #[derive(Args)]
@@ -96,9 +99,15 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Config { settings } => print(settings),
+        Command::Telemetry => declarations(),
         Command::Migrate { settings } => runtime()?.block_on(migrate(settings)),
         Command::Serve { role, settings } => runtime()?.block_on(serve(role.into(), settings)),
     }
+}
+
+fn declarations() -> Result<(), Failure> {
+    let dump = service::telemetry::declarations().to_json();
+    writeln!(std::io::stdout(), "{dump:#}").map_err(Failure::internal)
 }
 
 async fn serve(role: Role, settings: Settings) -> Result<(), Failure> {

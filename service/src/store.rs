@@ -9,7 +9,7 @@ mod backend;
 mod body;
 mod error;
 mod guards;
-mod observed;
+pub(crate) mod observed;
 mod refusals;
 
 use std::fmt;

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod clock;
+mod declared;
 mod defects;
 mod files;
 mod interrupts;

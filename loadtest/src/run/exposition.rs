@@ -3,8 +3,9 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use observability::Declarations;
 use observability::guard::Hosts;
-use observability::metrics::{Counter, Desc, Gauge, Histogram, Registry, SECONDS};
+use observability::metrics::{Counter, Desc, Gauge, Histogram, Label, Registry};
 use observability::{admin, server};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -17,45 +18,58 @@ use crate::plan::Plan;
 const ACTIVE: Desc = Desc::gauge(
     "loadtest_active",
     "1 while a load run sends requests.",
-    &["scenario"],
+    &[SCENARIO],
 );
 const RATE: Desc = Desc::gauge(
     "loadtest_intended_requests_per_second",
     "Requests a second that the plan intends.",
-    &["scenario"],
+    &[SCENARIO],
 );
 const DURATION: Desc = Desc::histogram(
     "loadtest_request_duration_seconds",
-    "Time from a request's due time to its last byte.",
-    &["scenario", "route"],
-    SECONDS,
+    "Time from a request's due time to the last byte of its answer, or to its failure; of requests that were sent.",
+    &[SCENARIO, ROUTE],
+    LATENCY_SECONDS,
 );
 const SEND_LAG: Desc = Desc::histogram(
     "loadtest_send_lag_seconds",
     "Time from a request's due time to when it was sent.",
-    &["scenario"],
-    SECONDS,
+    &[SCENARIO],
+    LAG_SECONDS,
 );
 const ARRIVALS: Desc = Desc::counter(
     "loadtest_arrivals_total",
-    "Requests that were due, by what became of them: ok, error, not_sent_generator, not_sent_workers, not_sent_target.",
-    &["scenario", "route", "outcome"],
+    "Requests that were due, by what became of them.",
+    &[SCENARIO, ROUTE, Label::closed("outcome", &OUTCOMES)],
 );
 const WORKERS: Desc = Desc::gauge(
     "loadtest_workers_limit",
-    "The most requests that can be in flight.",
-    &["scenario"],
+    "Requests that can be in flight; further ones wait for a worker.",
+    &[SCENARIO],
 );
 const IN_FLIGHT: Desc = Desc::gauge(
     "loadtest_requests_in_flight",
-    "Requests that wait for an answer: at loadtest_workers_limit, further ones wait for a worker.",
-    &["scenario"],
+    "Requests that wait for an answer.",
+    &[SCENARIO],
 );
 const BUSY: Desc = Desc::gauge(
     "loadtest_generator_busy_ratio",
-    "The share of the time that the generator's threads are busy: from 0.9 on it measures itself.",
-    &["scenario"],
+    "Share of the time that the generator's threads are busy, from 0 to 1; from 0.9 on it measures itself.",
+    &[SCENARIO],
 );
+const SCENARIO: Label = Label::bounded("scenario", "the name of the plan that is run");
+const ROUTE: Label = Label::closed(
+    "route",
+    &["list", "metadata", "content", "render", "upload"],
+);
+/// As the service's own bounds, and 60 s: a request may wait for its answer for longer than the service works on it.
+const LATENCY_SECONDS: &[f64] = &[
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.8, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
+];
+/// A request is sent within a millisecond of its due time, or the generator is at its bound.
+const LAG_SECONDS: &[f64] = &[
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0,
+];
 const OUTCOMES: [&str; 5] = [
     "ok",
     "error",
@@ -63,6 +77,13 @@ const OUTCOMES: [&str; 5] = [
     "not_sent_workers",
     "not_sent_target",
 ];
+
+/// The declarations of `chitram-load`.
+pub(crate) fn declarations() -> Declarations {
+    Declarations::new("chitram-load").log().metrics(&[
+        &ACTIVE, &RATE, &DURATION, &SEND_LAG, &ARRIVALS, &WORKERS, &IN_FLIGHT, &BUSY,
+    ])
+}
 
 /// Metrics of one run.
 pub(crate) struct Exposition {

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod bounds;
+mod declared;
 mod ends;
 mod latency;
 mod process;

@@ -107,7 +107,6 @@ impl Exchange {
         };
         let error = error_type(status, failure);
         let failed = status >= 500 || failure == Some(Failure::Body);
-        self.route.record(status, failure, elapsed);
         self.span
             .record("http.response.status_code", i64::from(status));
         if let Some(error) = &error {
@@ -117,25 +116,26 @@ impl Exchange {
             self.span.record("otel.status_code", "ERROR");
         }
         let stages = (failed || elapsed >= SLOW).then(|| self.stages.describe());
-        self.log(status, elapsed, error.as_deref(), stages.as_deref());
+        // Inside the span: the observation and the line belong to its trace.
+        self.span.in_scope(|| {
+            self.route.record(status, failure, elapsed);
+            self.log(status, elapsed, error.as_deref(), stages.as_deref());
+        });
     }
 
     fn log(&self, status: u16, elapsed: Duration, error: Option<&str>, stages: Option<&str>) {
         let nanoseconds = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
-        let line = || {
-            info!(
-                http.request.method = self.route.method,
-                url.path = self.uri.path(),
-                http.route = self.route.label,
-                http.response.status_code = status,
-                http.response.body.bytes = self.bytes,
-                event.duration = nanoseconds,
-                error.type = error,
-                stages = stages,
-                "request"
-            );
-        };
-        self.span.in_scope(line);
+        info!(
+            http.request.method = self.route.method,
+            url.path = self.uri.path(),
+            http.route = self.route.label,
+            http.response.status_code = status,
+            http.response.body.bytes = self.bytes,
+            event.duration = nanoseconds,
+            error.type = error,
+            stages = stages,
+            "request"
+        );
     }
 
     fn say_trace(&self, headers: &mut HeaderMap) {

@@ -1,4 +1,4 @@
-//! The series of each route, made before the first request, so that a request looks up no metric.
+//! The series of each route, made before the first request, so that a request looks up no metric; and the name of its span.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -8,24 +8,57 @@ use ::http::Method;
 use tracing::warn;
 
 use super::RouteSpec;
-use crate::metrics::{Desc, Gauge, GaugeGuard, Histogram, Registry, SECONDS};
+use crate::metrics::{Desc, Gauge, GaugeGuard, Histogram, Label, Registry};
 
 const DURATION: Desc = Desc::histogram(
     "http_server_request_duration_seconds",
-    "Time from a request's arrival to the last byte of its answer.",
+    "Time from a request's arrival to the last byte of its answer handed to the connection.",
     &[
-        "http_request_method",
-        "http_route",
-        "http_response_status_code",
-        "error_type",
+        METHOD,
+        ROUTE,
+        Label::bounded(
+            "http_response_status_code",
+            "what the routes declare, and 499 for a client that went away",
+        ),
+        Label::closed(
+            "error_type",
+            &[
+                "",
+                "500",
+                "501",
+                "502",
+                "503",
+                "504",
+                "505",
+                "507",
+                "508",
+                "510",
+                "511",
+                "client_closed_request",
+                "panic",
+                "response_body",
+            ],
+        ),
     ],
-    SECONDS,
+    REQUEST_SECONDS,
 );
+/// 250 ms, 1 s and 30 s are bounds because promises are made about them. Few, since each route has them several times.
+const REQUEST_SECONDS: &[f64] = &[
+    0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0,
+];
 const ACTIVE: Desc = Desc::gauge(
     "http_server_active_requests",
     "Requests that have arrived and are not answered to the last byte.",
-    &["http_request_method", "http_route"],
+    &[METHOD, ROUTE],
 );
+const METHOD: Label = Label::closed("http_request_method", &METHODS);
+const ROUTE: Label = Label::bounded(
+    "http_route",
+    "the templates of the routes, and `unmatched` for a request of none of them",
+);
+
+/// Every metric of the HTTP layer.
+pub(crate) const DECLARED: &[&Desc] = &[&DURATION, &ACTIVE];
 
 /// Status of a request whose client went away before the end of the answer.
 pub(super) const CLIENT_CLOSED: u16 = 499;
@@ -135,6 +168,9 @@ pub(super) struct Route {
 type Outcome = (u16, Option<Failure>);
 
 impl Route {
+    /// An entry that keeps a handle on every outcome that is to be expected. Of them the usual good answer and 503 are visible
+    /// from the start: without them a route that nobody asks, or that fails from the first request on, has no ratio. The
+    /// others, and those of HEAD, become visible with their first request, or each scrape would be zeros mostly.
     fn declared(
         registry: &Registry,
         method: &'static str,
@@ -151,21 +187,33 @@ impl Route {
         let outcomes = answered
             .chain(broken)
             .chain([(CLIENT_CLOSED, Some(Failure::ClientClosed))]);
+        // The last of its good statuses is what a route answers to a request for something new, or with everything.
+        let good = statuses
+            .iter()
+            .filter(|status| (200..=299).contains(*status) && **status != 206)
+            .next_back();
+        let from_zero = |(status, failure): Outcome| {
+            failure.is_none() && method != "HEAD" && (status == 503 || Some(&status) == good)
+        };
         entry.series = outcomes
-            .map(|outcome| (outcome, entry.histogram(outcome)))
+            .map(|outcome| {
+                let histogram = entry.histogram(outcome);
+                if from_zero(outcome) {
+                    histogram.show();
+                }
+                (outcome, histogram)
+            })
             .collect();
-        entry.active = OnceLock::from(entry.gauge());
+        if method != "HEAD" {
+            entry.active = OnceLock::from(entry.gauge());
+        }
         entry.strict = true;
         entry
     }
 
     /// An entry that declares no status: its series appear with their first request.
     fn open(registry: &Registry, method: &'static str, route: &'static str) -> Self {
-        let span_name = match (method, route) {
-            (OTHER_METHOD, UNMATCHED) => "HTTP".to_owned(),
-            (method, UNMATCHED) => method.to_owned(),
-            (method, route) => format!("{method} {route}"),
-        };
+        let span_name = span_name(method, route);
         Self {
             method,
             label: route,
@@ -237,6 +285,31 @@ impl Route {
                 ("http_route", self.label),
             ],
         )
+    }
+}
+
+/// The name of every server span of an app with these routes.
+pub(crate) fn span_names(specs: &[RouteSpec]) -> Vec<String> {
+    let mut names: Vec<String> = METHODS
+        .iter()
+        .map(|method| span_name(method, UNMATCHED))
+        .collect();
+    for spec in specs {
+        names.push(span_name(known_method(&spec.method), spec.route));
+        if spec.method == Method::GET {
+            names.push(span_name("HEAD", spec.route));
+        }
+    }
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+fn span_name(method: &str, route: &str) -> String {
+    match (method, route) {
+        (OTHER_METHOD, UNMATCHED) => "HTTP".to_owned(),
+        (method, UNMATCHED) => method.to_owned(),
+        (method, route) => format!("{method} {route}"),
     }
 }
 

@@ -18,6 +18,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
 use super::writer::Sink;
+use crate::declarations::FieldDesc;
 use crate::settings::Service;
 
 const ECS_VERSION: &str = "8.11.0";
@@ -50,6 +51,33 @@ const OURS: [&str; 7] = [
     "log.module_path",
     "log.file",
     "log.line",
+];
+
+/// The fields of every line, and those of the lines about panics and traces.
+pub(crate) const FIELDS: &[FieldDesc] = &[
+    FieldDesc {
+        name: "@timestamp",
+        kind: "date",
+    },
+    FieldDesc::keyword("ecs.version"),
+    FieldDesc::text("error.message"),
+    FieldDesc::text("error.stack_trace"),
+    FieldDesc::keyword("error.type"),
+    FieldDesc::keyword("event.dataset"),
+    FieldDesc::long("event.sequence"),
+    FieldDesc::keyword("labels.experiment_id"),
+    FieldDesc::keyword("labels.origin"),
+    FieldDesc::keyword("labels.run_id"),
+    FieldDesc::keyword("labels.thread"),
+    FieldDesc::keyword("log.level"),
+    FieldDesc::keyword("log.logger"),
+    FieldDesc::text("message"),
+    FieldDesc::keyword("service.environment"),
+    FieldDesc::keyword("service.name"),
+    FieldDesc::keyword("service.node.name"),
+    FieldDesc::keyword("service.version"),
+    FieldDesc::keyword("span.id"),
+    FieldDesc::keyword("trace.id"),
 ];
 
 /// The run's baggage, and the fields that only it may set.

@@ -6,13 +6,31 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::metrics::{Counter, Desc, Registry};
+use crate::metrics::{Counter, Desc, Gauge, Registry};
 
-const DROPPED: Desc = Desc::counter(
-    "chitram_log_lines_dropped_total",
-    "Log lines lost because their reader did not keep up.",
+const WRITTEN: Desc = Desc::counter(
+    "chitram_log_lines_written_total",
+    "Log lines written to their output.",
     &[],
 );
+const DROPPED: Desc = Desc::counter(
+    "chitram_log_lines_dropped_total",
+    "Log lines lost because the reader of the output did not keep up, or was gone.",
+    &[],
+);
+const QUEUED: Desc = Desc::gauge(
+    "chitram_log_queue_lines",
+    "Log lines that wait to be written.",
+    &[],
+);
+const LIMIT: Desc = Desc::gauge(
+    "chitram_log_queue_limit",
+    "Log lines that can wait to be written; further ones are lost.",
+    &[],
+);
+
+/// Every metric of the log.
+pub(crate) const DECLARED: &[&Desc] = &[&WRITTEN, &DROPPED, &QUEUED, &LIMIT];
 
 /// Lines waiting at most. A line is at most [`MAX_LINE`](super::ecs::MAX_LINE) long.
 const QUEUE: usize = 4096;
@@ -44,6 +62,14 @@ impl Sink {
 #[derive(Clone)]
 pub(crate) struct Writer {
     queue: SyncSender<Message>,
+    lines: Lines,
+}
+
+/// What becomes of lines: each that is put is queued, then written or dropped.
+#[derive(Clone)]
+struct Lines {
+    queued: Gauge,
+    written: Counter,
     dropped: Counter,
 }
 
@@ -58,18 +84,26 @@ impl Writer {
         output: impl Write + Send + 'static,
         registry: &Registry,
     ) -> io::Result<Self> {
-        let (queue, lines) = sync_channel(QUEUE);
-        let dropped = registry.counter(&DROPPED, &[]);
-        let lost = dropped.clone();
+        let (queue, messages) = sync_channel(QUEUE);
+        registry.gauge(&LIMIT, &[]).set(QUEUE as f64);
+        let lines = Lines {
+            queued: registry.gauge(&QUEUED, &[]),
+            written: registry.counter(&WRITTEN, &[]),
+            dropped: registry.counter(&DROPPED, &[]),
+        };
+        let counted = lines.clone();
         std::thread::Builder::new()
             .name("log-writer".to_owned())
-            .spawn(move || write(&lines, output, &lost))?;
-        Ok(Self { queue, dropped })
+            .spawn(move || write(&messages, output, &counted))?;
+        Ok(Self { queue, lines })
     }
 
     fn put(&self, line: Vec<u8>) {
+        // Before it can leave the queue: the count never falls below what waits.
+        self.lines.queued.add(1.0);
         if self.queue.try_send(Message::Line(line)).is_err() {
-            self.dropped.inc();
+            self.lines.queued.sub(1.0);
+            self.lines.dropped.inc();
         }
     }
 
@@ -92,9 +126,9 @@ impl Writer {
 }
 
 /// Writes until every handle is gone.
-fn write(lines: &Receiver<Message>, mut output: impl Write, lost: &Counter) {
+fn write(messages: &Receiver<Message>, mut output: impl Write, lines: &Lines) {
     let mut chunk = Vec::with_capacity(CHUNK);
-    while let Ok(first) = lines.recv() {
+    while let Ok(first) = messages.recv() {
         let mut next = Some(first);
         let mut joined = 0;
         let mut flushed = None;
@@ -107,14 +141,13 @@ fn write(lines: &Receiver<Message>, mut output: impl Write, lost: &Counter) {
                 Message::Flush(done) => flushed = Some(done),
             }
             let full = chunk.len() >= CHUNK || flushed.is_some();
-            next = if full { None } else { lines.try_recv().ok() };
+            next = if full { None } else { messages.try_recv().ok() };
         }
-        if output
-            .write_all(&chunk)
-            .and_then(|()| output.flush())
-            .is_err()
-        {
-            lost.add(joined);
+        let written = output.write_all(&chunk).and_then(|()| output.flush());
+        lines.queued.sub(joined as f64);
+        match written {
+            Ok(()) => lines.written.add(joined),
+            Err(_) => lines.dropped.add(joined),
         }
         chunk.clear();
         if let Some(done) = flushed {
@@ -164,23 +197,54 @@ mod tests {
         }
     }
 
+    /// Lines written, dropped and waiting.
+    fn counted(registry: &Registry) -> (f64, f64, f64) {
+        let scrape = Scrape::parse(&registry.render());
+        let value = |name| scrape.value(name, &[]).unwrap();
+        (
+            value("chitram_log_lines_written_total"),
+            value("chitram_log_lines_dropped_total"),
+            value("chitram_log_queue_lines"),
+        )
+    }
+
     #[test]
     fn lines_that_a_stuck_reader_does_not_take_are_counted_and_nobody_waits() {
         let registry = Registry::new(&service());
         let output = Stuck::default();
         let writer = Writer::start(output.clone(), &registry).unwrap();
-        let put = QUEUE * 4;
-        for _ in 0..put {
+        let put = (QUEUE * 4) as f64;
+        for _ in 0..QUEUE * 4 {
             writer.put(b"line\n".to_vec());
         }
-        let dropped = Scrape::parse(&registry.render())
-            .value("chitram_log_lines_dropped_total", &[])
-            .unwrap();
-        assert!(dropped > 0.0);
+        let (written, dropped, waiting) = counted(&registry);
+        assert!(
+            dropped > 0.0 && waiting >= QUEUE as f64,
+            "{dropped}, {waiting}"
+        );
+        assert_eq!(written + dropped + waiting, put);
         output.release();
         writer.flush(Duration::from_mins(1));
-        let written = output.0.0.lock().unwrap().written.len() / "line\n".len();
-        assert_eq!(written + dropped as usize, put);
+        let seen = output.0.0.lock().unwrap().written.len() / "line\n".len();
+        assert_eq!(counted(&registry), (seen as f64, put - seen as f64, 0.0));
+    }
+
+    #[test]
+    fn lines_whose_reader_is_gone_are_counted_as_dropped() {
+        struct Gone;
+        impl Write for Gone {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let registry = Registry::new(&service());
+        let writer = Writer::start(Gone, &registry).unwrap();
+        writer.put(b"line\n".to_vec());
+        writer.flush(Duration::from_mins(1));
+        assert_eq!(counted(&registry), (0.0, 1.0, 0.0));
     }
 
     #[test]

@@ -1,117 +1,94 @@
 //! Metrics that are read when somebody asks, not recorded: the process and the async runtime.
-//!
-//! Seconds of CPU are a counter with a fraction, which the metrics library does not have, so the text is written here.
 
-use std::fmt::Write as _;
+use super::Desc;
 
-/// `process_*` and, inside a Tokio runtime, `tokio_*`, as families of Prometheus text separated by an empty line.
-pub(super) fn render() -> String {
-    let mut text = String::with_capacity(1024);
-    process(&mut text);
+pub(super) const CPU: Desc = Desc::counter(
+    "process_cpu_seconds_total",
+    "CPU time that the process has used, in user and system mode.",
+    &[],
+);
+pub(super) const OPEN_FDS: Desc = Desc::gauge(
+    "process_open_fds",
+    "File descriptors that the process has open.",
+    &[],
+);
+pub(super) const MAX_FDS: Desc = Desc::gauge(
+    "process_max_fds",
+    "File descriptors that the process may have open; 0 when there is no limit.",
+    &[],
+);
+pub(super) const RESIDENT: Desc = Desc::gauge(
+    "process_resident_memory_bytes",
+    "Memory of the process that is in RAM.",
+    &[],
+);
+pub(super) const VIRTUAL: Desc = Desc::gauge(
+    "process_virtual_memory_bytes",
+    "Address space of the process.",
+    &[],
+);
+pub(super) const THREADS: Desc = Desc::gauge(
+    "process_threads",
+    "Operating system threads of the process.",
+    &[],
+);
+pub(super) const START_TIME: Desc = Desc::gauge(
+    "process_start_time_seconds",
+    "Start of the process as Unix time.",
+    &[],
+);
+pub(super) const WORKERS: Desc =
+    Desc::gauge("tokio_workers", "Worker threads of the async runtime.", &[]);
+pub(super) const BUSY: Desc = Desc::counter(
+    "tokio_worker_busy_seconds_total",
+    "Time that the workers of the async runtime were busy, over all of them; its rate divided by tokio_workers is the busy ratio.",
+    &[],
+);
+pub(super) const QUEUE_DEPTH: Desc = Desc::gauge(
+    "tokio_global_queue_depth",
+    "Tasks that wait in the global queue of the async runtime.",
+    &[],
+);
+pub(super) const ALIVE_TASKS: Desc = Desc::gauge(
+    "tokio_alive_tasks",
+    "Tasks of the async runtime that have not ended.",
+    &[],
+);
+
+/// `process_*` and, inside a Tokio runtime, `tokio_*`, with their values now. What the system does not tell is left out.
+pub(super) fn read() -> Vec<(&'static Desc, f64)> {
+    let mut values = process();
     if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-        tokio_runtime(&mut text, &runtime.metrics());
+        values.extend(tokio_runtime(&runtime.metrics()));
     }
-    text
+    values
 }
 
-fn process(text: &mut String) {
+fn process() -> Vec<(&'static Desc, f64)> {
     let now = metrics_process::collector::collect();
-    let count = |value: Option<u64>| value.map(|value| value as f64);
-    family(
-        text,
-        "process_cpu_seconds_total",
-        "counter",
-        "User and system CPU time spent.",
-        now.cpu_seconds_total,
-    );
-    family(
-        text,
-        "process_open_fds",
-        "gauge",
-        "Open file descriptors.",
-        count(now.open_fds),
-    );
-    family(
-        text,
-        "process_max_fds",
-        "gauge",
-        "Limit of open file descriptors.",
-        count(now.max_fds),
-    );
-    family(
-        text,
-        "process_resident_memory_bytes",
-        "gauge",
-        "Resident memory.",
-        count(now.resident_memory_bytes),
-    );
-    family(
-        text,
-        "process_virtual_memory_bytes",
-        "gauge",
-        "Virtual memory.",
-        count(now.virtual_memory_bytes),
-    );
-    family(
-        text,
-        "process_threads",
-        "gauge",
-        "Operating system threads.",
-        count(now.threads),
-    );
-    let started = now.start_time_seconds.map(|seconds| seconds as f64);
-    family(
-        text,
-        "process_start_time_seconds",
-        "gauge",
-        "Start of the process, as Unix time.",
-        started,
-    );
+    let whole = |value: Option<u64>| value.map(|value| value as f64);
+    let values = [
+        (&CPU, now.cpu_seconds_total),
+        (&OPEN_FDS, whole(now.open_fds)),
+        (&MAX_FDS, whole(now.max_fds)),
+        (&RESIDENT, whole(now.resident_memory_bytes)),
+        (&VIRTUAL, whole(now.virtual_memory_bytes)),
+        (&THREADS, whole(now.threads)),
+        (&START_TIME, whole(now.start_time_seconds)),
+    ];
+    let known = values
+        .into_iter()
+        .filter_map(|(desc, value)| Some((desc, value?)));
+    known.collect()
 }
 
-fn tokio_runtime(text: &mut String, runtime: &tokio::runtime::RuntimeMetrics) {
+fn tokio_runtime(runtime: &tokio::runtime::RuntimeMetrics) -> [(&'static Desc, f64); 4] {
     let workers = runtime.num_workers();
-    let busy: f64 = (0..workers)
-        .map(|worker| runtime.worker_total_busy_duration(worker).as_secs_f64())
-        .sum();
-    let queued = runtime.global_queue_depth() as f64;
-    let alive = runtime.num_alive_tasks() as f64;
-    family(
-        text,
-        "tokio_workers",
-        "gauge",
-        "Worker threads of the async runtime.",
-        Some(workers as f64),
-    );
-    family(
-        text,
-        "tokio_worker_busy_seconds_total",
-        "counter",
-        "Time workers were busy, over all workers.",
-        Some(busy),
-    );
-    family(
-        text,
-        "tokio_global_queue_depth",
-        "gauge",
-        "Tasks waiting in the runtime's global queue.",
-        Some(queued),
-    );
-    family(
-        text,
-        "tokio_alive_tasks",
-        "gauge",
-        "Tasks that have not ended.",
-        Some(alive),
-    );
-}
-
-fn family(text: &mut String, name: &str, kind: &str, help: &str, value: Option<f64>) {
-    if let Some(value) = value {
-        // Writing to a String cannot fail.
-        let _ = write!(
-            text,
-            "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n\n"
-        );
-    }
+    let busy = (0..workers).map(|worker| runtime.worker_total_busy_duration(worker).as_secs_f64());
+    [
+        (&WORKERS, workers as f64),
+        (&BUSY, busy.sum()),
+        (&QUEUE_DEPTH, runtime.global_queue_depth() as f64),
+        (&ALIVE_TASKS, runtime.num_alive_tasks() as f64),
+    ]
 }

@@ -1,19 +1,20 @@
-//! The registry: series by declaration, rendered as Prometheus text.
+//! The registry: series by declaration, rendered as text for Prometheus.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use metrics::{Key, KeyName, Label, Level, Metadata, Recorder, SharedString};
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
-
-use super::{Counter, Desc, Gauge, Histogram, Kind, computed};
+use super::text::{Format, Page, label_text};
+use super::{Counter, Desc, Gauge, Histogram, Kind, Label, computed};
 use crate::settings::Service;
 
-const BUILD_INFO: Desc = Desc::gauge(
+pub(super) const BUILD_INFO: Desc = Desc::gauge(
     "chitram_build_info",
     "Always 1; the labels say which build is running.",
-    &["version", "revision"],
+    &[
+        Label::bounded("version", "one for each program that runs"),
+        Label::bounded("revision", "one for each program that runs"),
+    ],
 );
 
 /// All series of one app. Cloning shares them.
@@ -43,88 +44,84 @@ impl Registry {
 
     /// The counter series of `desc` with these labels, present at 0 from now on.
     pub fn counter(&self, desc: &'static Desc, labels: &[(&'static str, &str)]) -> Counter {
-        debug_assert!(
-            matches!(desc.kind, Kind::Counter),
-            "{} is not declared as a counter",
-            desc.name
-        );
-        Counter(self.with_recorder(desc, |recorder| {
-            recorder.register_counter(&key(desc, labels), &METADATA)
-        }))
+        match self.series(desc, labels) {
+            Series::Counter(counter) => counter,
+            _ => mistaken(desc, "counter", Counter::new),
+        }
     }
 
     /// The gauge series of `desc` with these labels, present at 0 from now on.
     pub fn gauge(&self, desc: &'static Desc, labels: &[(&'static str, &str)]) -> Gauge {
-        debug_assert!(
-            matches!(desc.kind, Kind::Gauge),
-            "{} is not declared as a gauge",
-            desc.name
-        );
-        Gauge(self.with_recorder(desc, |recorder| {
-            recorder.register_gauge(&key(desc, labels), &METADATA)
-        }))
+        match self.series(desc, labels) {
+            Series::Gauge(gauge) => gauge,
+            _ => mistaken(desc, "gauge", Gauge::default),
+        }
     }
 
-    /// The histogram series of `desc` with these labels, present with a count of 0 from now on.
+    /// The histogram series of `desc` with these labels, present from its first observation on: a histogram without any
+    /// is a dozen lines of zeros, and a metric has many of them. OpenMetrics text says when the series came to be, so
+    /// that a rate sees the first observation.
     pub fn histogram(&self, desc: &'static Desc, labels: &[(&'static str, &str)]) -> Histogram {
-        debug_assert!(
-            matches!(desc.kind, Kind::Histogram(_)),
-            "{} is not declared as a histogram",
-            desc.name
-        );
-        Histogram(self.with_recorder(desc, |recorder| {
-            recorder.register_histogram(&key(desc, labels), &METADATA)
-        }))
+        match self.series(desc, labels) {
+            Series::Histogram(histogram) => histogram,
+            _ => mistaken(desc, "histogram", || Histogram::new(&[])),
+        }
+    }
+
+    /// As [`histogram`](Self::histogram), present at 0 from now on: for the few whose absence could be mistaken for
+    /// something.
+    pub fn histogram_from_zero(
+        &self,
+        desc: &'static Desc,
+        labels: &[(&'static str, &str)],
+    ) -> Histogram {
+        let histogram = self.histogram(desc, labels);
+        histogram.show();
+        histogram
     }
 
     /// Every series as Prometheus text (format 0.0.4), families in the order of their names.
     pub fn render(&self) -> String {
-        let texts: Vec<String> = self
-            .handles()
-            .iter()
-            .map(PrometheusHandle::render)
-            .collect();
-        let computed = computed::render();
-        let mut families: Vec<&str> = texts
-            .iter()
-            .map(String::as_str)
-            .chain([computed.as_str()])
-            .flat_map(|text| text.split("\n\n"))
-            .collect();
-        families.retain(|family| !family.trim().is_empty());
-        families.sort_by_key(|family| family_name(family));
-        let mut text = families.join("\n");
-        text.push('\n');
-        text
+        self.render_as(Format::Classic)
     }
 
-    /// Moves recorded samples into their buckets. Needed now and then, or samples pile up between two scrapes.
-    pub(crate) fn upkeep(&self) {
-        for handle in self.handles() {
-            handle.run_upkeep();
+    pub(crate) fn render_as(&self, format: Format) -> String {
+        let computed: BTreeMap<_, _> = computed::read()
+            .into_iter()
+            .map(|(desc, value)| (desc.name, (desc, value)))
+            .collect();
+        let inner = self.lock();
+        let mut page = Page::new(format);
+        let mut names: Vec<_> = inner.families.keys().chain(computed.keys()).collect();
+        names.sort_unstable();
+        for name in names {
+            if let Some(family) = inner.families.get(name) {
+                family.write(&mut page);
+            } else if let Some((desc, value)) = computed.get(name) {
+                page.family(desc);
+                page.value(desc.name, *value);
+            }
         }
+        page.end()
     }
 
-    fn handles(&self) -> Vec<PrometheusHandle> {
-        self.lock()
-            .recorders
-            .iter()
-            .map(|(_, recorder)| recorder.handle())
-            .collect()
-    }
-
-    fn with_recorder<T>(
-        &self,
-        desc: &'static Desc,
-        register: impl FnOnce(&PrometheusRecorder) -> T,
-    ) -> T {
+    fn series(&self, desc: &'static Desc, labels: &[(&'static str, &str)]) -> Series {
+        check(desc, labels);
         let mut inner = self.lock();
-        let first = inner.declare(desc);
-        let recorder = inner.recorder(desc.kind);
-        if first {
-            describe(recorder, desc);
-        }
-        register(recorder)
+        let family = inner.families.entry(desc.name).or_insert(Family {
+            desc,
+            series: BTreeMap::new(),
+        });
+        debug_assert!(
+            family.desc == desc,
+            "{} is declared twice, differently",
+            desc.name
+        );
+        let series = family
+            .series
+            .entry(label_text(desc, labels))
+            .or_insert_with(|| Series::new(family.desc.kind));
+        series.clone()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
@@ -132,91 +129,112 @@ impl Registry {
     }
 }
 
-/// The exporter fixes its buckets when it is built, while crates declare their metrics one by one. So there is one
-/// recorder for each set of bounds (and one for counters and gauges, whose bounds are empty).
 #[derive(Default)]
 struct Inner {
-    recorders: Vec<(&'static [f64], PrometheusRecorder)>,
-    declared: BTreeMap<&'static str, &'static Desc>,
-}
-
-impl Inner {
-    /// Whether this name is declared for the first time. Two different declarations of one name are a programming error.
-    fn declare(&mut self, desc: &'static Desc) -> bool {
-        let known = self.declared.insert(desc.name, desc);
-        debug_assert!(
-            known.is_none_or(|known| known == desc),
-            "{} is declared twice, differently",
-            desc.name
-        );
-        known.is_none()
-    }
-
-    fn recorder(&mut self, kind: Kind) -> &PrometheusRecorder {
-        let bounds = match kind {
-            Kind::Histogram(bounds) => bounds,
-            Kind::Counter | Kind::Gauge => &[],
-        };
-        let index = self
-            .recorders
-            .iter()
-            .position(|(known, _)| *known == bounds)
-            .unwrap_or_else(|| {
-                self.recorders.push((bounds, build(bounds)));
-                self.recorders.len() - 1
-            });
-        &self.recorders[index].1
-    }
+    families: BTreeMap<&'static str, Family>,
 }
 
 impl fmt::Debug for Inner {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_list()
-            .entries(self.declared.keys())
+            .entries(self.families.keys())
             .finish()
     }
 }
 
-static METADATA: Metadata<'static> = Metadata::new("observability", Level::INFO, None);
-
-fn build(bounds: &[f64]) -> PrometheusRecorder {
-    // Refused for empty bounds only, which are those of the counters' and gauges' recorder.
-    let builder = PrometheusBuilder::new()
-        .set_buckets(bounds)
-        .unwrap_or_default();
-    builder.build_recorder()
+/// All series of one metric.
+struct Family {
+    desc: &'static Desc,
+    /// By their labels as text.
+    series: BTreeMap<String, Series>,
 }
 
-fn describe(recorder: &PrometheusRecorder, desc: &Desc) {
-    let name = KeyName::from_const_str(desc.name);
-    let help = SharedString::const_str(desc.help);
-    match desc.kind {
-        Kind::Counter => recorder.describe_counter(name, None, help),
-        Kind::Gauge => recorder.describe_gauge(name, None, help),
-        Kind::Histogram(_) => recorder.describe_histogram(name, None, help),
+impl Family {
+    fn write(&self, page: &mut Page) {
+        let snapshots: Vec<_> = self
+            .series
+            .iter()
+            .filter_map(|(labels, series)| Some((labels, series.read()?)))
+            .collect();
+        if snapshots.is_empty() {
+            return;
+        }
+        page.family(self.desc);
+        for (labels, reading) in snapshots {
+            match reading {
+                Reading::Counter(value, created) => {
+                    page.counter(self.desc, labels, value, created);
+                }
+                Reading::Gauge(value) => page.gauge(self.desc, labels, value),
+                Reading::Histogram(snapshot) => page.histogram(self.desc, labels, &snapshot),
+            }
+        }
     }
 }
 
-fn key(desc: &'static Desc, labels: &[(&'static str, &str)]) -> Key {
+#[derive(Clone)]
+enum Series {
+    Counter(Counter),
+    Gauge(Gauge),
+    Histogram(Histogram),
+}
+
+enum Reading {
+    Counter(u64, u64),
+    Gauge(f64),
+    Histogram(super::histogram::Snapshot),
+}
+
+impl Series {
+    fn new(kind: Kind) -> Self {
+        match kind {
+            Kind::Counter => Self::Counter(Counter::new()),
+            Kind::Gauge => Self::Gauge(Gauge::default()),
+            Kind::Histogram(bounds) => Self::Histogram(Histogram::new(bounds)),
+        }
+    }
+
+    /// `None` for a histogram that nobody may see yet.
+    fn read(&self) -> Option<Reading> {
+        Some(match self {
+            Self::Counter(counter) => Reading::Counter(counter.value(), counter.created()),
+            Self::Gauge(gauge) => Reading::Gauge(gauge.value()),
+            Self::Histogram(histogram) => Reading::Histogram(histogram.snapshot()?),
+        })
+    }
+}
+
+/// A handle that is asked for as another kind than the declared one: a defect, which debug builds refuse. What is recorded
+/// through it is not exported.
+fn mistaken<T>(desc: &Desc, kind: &str, make: impl FnOnce() -> T) -> T {
+    debug_assert!(
+        false,
+        "{} is declared as a {}, not as a {kind}",
+        desc.name,
+        desc.kind.name()
+    );
+    make()
+}
+
+/// In debug builds, that a series has the declared labels with declared values. In others a value that is not declared is
+/// recorded as it is: losing it would be worse.
+fn check(desc: &Desc, labels: &[(&'static str, &str)]) {
     debug_assert!(
         labels.len() == desc.labels.len()
             && desc
                 .labels
                 .iter()
-                .all(|name| labels.iter().any(|(given, _)| given == name)),
+                .all(|label| labels.iter().any(|(given, _)| *given == label.name)),
         "{} is declared with the labels {:?}, but recorded with {labels:?}",
         desc.name,
         desc.labels,
     );
-    let labels: Vec<Label> = labels
-        .iter()
-        .map(|(name, value)| Label::new(*name, (*value).to_owned()))
-        .collect();
-    Key::from_parts(desc.name, labels)
-}
-
-fn family_name(family: &str) -> &str {
-    let first = family.trim_start().lines().next().unwrap_or_default();
-    first.split_ascii_whitespace().nth(2).unwrap_or(first)
+    debug_assert!(
+        desc.labels.iter().all(|label| labels
+            .iter()
+            .all(|(given, value)| *given != label.name || label.allows(value))),
+        "{} is recorded with a value that is not declared: {labels:?}",
+        desc.name,
+    );
 }

@@ -2,21 +2,28 @@
 
 use std::time::Duration;
 
-use crate::metrics::{Counter, Desc, Registry};
+use super::LISTENER;
+use crate::metrics::{Counter, Desc, Label, Registry};
 
 const GOODBYE: Duration = Duration::from_secs(1);
 /// Shorter than the pause after which the next connection is closed to make room.
 const SHORT_GOODBYE: Duration = Duration::from_millis(25);
 
-const CLOSED: Desc = Desc::counter(
+pub(super) const CLOSED: Desc = Desc::counter(
     "chitram_connections_closed_total",
     "Connections that the listener closed by itself, by reason.",
-    &["listener", "reason"],
+    &[
+        LISTENER,
+        Label::closed(
+            "reason",
+            &["stalled", "slow", "evicted", "idle", "no_request"],
+        ),
+    ],
 );
-const RESET: Desc = Desc::counter(
+pub(super) const RESET: Desc = Desc::counter(
     "chitram_streams_reset_total",
     "HTTP/2 answers that were cut off while their connection went on, by reason.",
-    &["listener", "reason"],
+    &[LISTENER, Label::closed("reason", &["stalled", "slow"])],
 );
 
 /// Why a connection is closed.

@@ -18,8 +18,7 @@ use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use super::{parse_lines, service};
 use crate::logs::ecs::EcsLayer;
 use crate::logs::writer::Sink;
-use crate::traces;
-use crate::traces::export::note_run;
+use crate::traces::{self, queue::note_run, sampling};
 
 /// Captures every span and every line from `info` up of this thread, while it lives.
 ///
@@ -33,7 +32,7 @@ pub fn capture() -> Capture {
     LazyLock::force(&SECOND);
     let spans = Spans::default();
     let provider = SdkTracerProvider::builder()
-        .with_sampler(traces::sampler(1.0))
+        .with_sampler(sampling::all())
         .with_span_processor(spans.clone())
         .build();
     let lines = Arc::new(Mutex::new(Vec::new()));

@@ -20,7 +20,7 @@ pub struct Series {
 }
 
 impl Scrape {
-    /// Reads Prometheus text, format 0.0.4.
+    /// Reads Prometheus text, format 0.0.4, and of OpenMetrics text the samples.
     ///
     /// # Panics
     /// With the line that is not in that format.
@@ -59,6 +59,11 @@ impl Scrape {
             .iter()
             .filter(|series| series.name == name)
             .collect()
+    }
+
+    /// Every series.
+    pub fn all(&self) -> &[Series] {
+        &self.series
     }
 
     /// The names of all samples.

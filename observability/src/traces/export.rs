@@ -1,185 +1,221 @@
-//! The way of a finished span to the collector, counted at each step.
+//! The exporter: a thread with a runtime of its own, so that neither waits for the other, that sends spans to the
+//! collector in batches by OTLP over gRPC.
 //!
-//! The SDK's batch processor keeps its drop count to itself. So the bound is held here: spans handed in minus spans taken
-//! by the exporter; its own queue behind is larger and never drops.
+//! Nothing is sent twice: after a broken connection nobody knows what the collector has, and what is not known is counted
+//! as that.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::error::Error;
+use std::io;
+use std::time::{Duration, Instant};
 
-use opentelemetry::baggage::BaggageExt as _;
-use opentelemetry::trace::Span as _;
-use opentelemetry::{Context, KeyValue};
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
+use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
+use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
-use opentelemetry_sdk::trace::{Span, SpanData, SpanExporter, SpanProcessor};
+use opentelemetry_sdk::trace::SpanData;
+use tokio::sync::mpsc;
+use tokio::time::{sleep_until, timeout_at};
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, ConnectError, Response, Status};
+use tracing::{info, warn};
 
-use crate::metrics::{Counter, Desc, Gauge, Registry};
-use crate::propagation::BAGGAGE_KEYS;
+use super::queue::{Account, Fate, Order};
 
-/// Spans waiting at most; one more is dropped.
-pub(crate) const BOUND: usize = 4096;
+/// Spans in one export at most.
+pub(super) const BATCH: usize = 512;
+/// A span waits this long at most for its batch to fill.
+const BATCH_DELAY: Duration = Duration::from_millis(500);
+/// An export that takes longer has failed.
+const EXPORT_TIMEOUT: Duration = Duration::from_secs(3);
 
-const PROCESSED: Desc = Desc::counter(
-    "otel_sdk_processor_span_processed_total",
-    "Spans handed to the exporter's queue, or dropped: then error_type says why.",
-    &["error_type"],
-);
-const QUEUE_SIZE: Desc = Desc::gauge(
-    "otel_sdk_processor_span_queue_size",
-    "Spans waiting for the exporter.",
-    &[],
-);
-const EXPORTED: Desc = Desc::counter(
-    "otel_sdk_exporter_span_exported_total",
-    "Spans that the collector took, or did not: then error_type says why.",
-    &["error_type"],
-);
-
-/// What waits between processor and exporter.
-#[derive(Clone)]
-pub(crate) struct Queue {
-    waiting: Arc<AtomicUsize>,
-    size: Gauge,
-    taken: Counter,
-    full: Counter,
-    exported: Counter,
-    failed: Counter,
-    timed_out: Counter,
+/// The collector at `http://host:port`. The error says what is wrong with the address.
+pub(super) fn endpoint(address: &str) -> Result<Endpoint, String> {
+    if !address.starts_with("http://") {
+        return Err("it does not begin with http://".to_owned());
+    }
+    let endpoint = Endpoint::from_shared(address.to_owned()).map_err(|error| error.to_string())?;
+    if endpoint.uri().host().is_none_or(str::is_empty) {
+        return Err("it names no host".to_owned());
+    }
+    Ok(endpoint.connect_timeout(EXPORT_TIMEOUT))
 }
 
-impl Queue {
-    pub(crate) fn new(registry: &Registry) -> Self {
-        let processed = |error| registry.counter(&PROCESSED, &[("error_type", error)]);
-        let exported = |error| registry.counter(&EXPORTED, &[("error_type", error)]);
-        Self {
-            waiting: Arc::default(),
-            size: registry.gauge(&QUEUE_SIZE, &[]),
-            taken: processed(""),
-            full: processed("queue_full"),
-            exported: exported(""),
-            failed: exported("export_failed"),
-            timed_out: exported("timeout"),
-        }
-    }
-
-    /// Whether one more span finds room.
-    fn enter(&self) -> bool {
-        let room = |waiting| (waiting < BOUND).then_some(waiting + 1);
-        let entered = self
-            .waiting
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, room)
-            .is_ok();
-        if entered {
-            self.taken.inc();
-            self.size.add(1.0);
-        } else {
-            self.full.inc();
-        }
-        entered
-    }
-
-    fn leave(&self, spans: usize) {
-        self.waiting.fetch_sub(spans, Ordering::Relaxed);
-        self.size.sub(spans as f64);
-    }
-
-    fn count(&self, spans: usize, result: &OTelSdkResult) {
-        let counter = match result {
-            Ok(()) => &self.exported,
-            Err(OTelSdkError::Timeout(_)) => &self.timed_out,
-            Err(_) => &self.failed,
+/// Starts the thread, which ends with the last order, or when `spans` has no sender.
+pub(super) fn start(
+    endpoint: Endpoint,
+    resource: &Resource,
+    spans: mpsc::Receiver<SpanData>,
+    orders: mpsc::Receiver<Order>,
+    account: Account,
+) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let resource = ResourceAttributesWithSchema::from(resource);
+    let run = async move {
+        let exporter = Exporter {
+            // Connects with the first export; inside the runtime, of which the connection is a task.
+            client: TraceServiceClient::new(endpoint.connect_lazy()),
+            resource,
+            account,
+            failing: false,
         };
-        counter.add(spans as u64);
-    }
+        exporter.run(spans, orders).await;
+    };
+    std::thread::Builder::new()
+        .name("span-exporter".to_owned())
+        .spawn(move || runtime.block_on(run))?;
+    Ok(())
 }
 
-// The SDK wants it printable; there is nothing in it to print.
-impl std::fmt::Debug for Queue {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Queue").finish_non_exhaustive()
-    }
+struct Exporter {
+    client: TraceServiceClient<Channel>,
+    resource: ResourceAttributesWithSchema,
+    account: Account,
+    /// Whether the last export failed: a collector that is gone is worth one line, not one for each batch.
+    failing: bool,
 }
 
-/// Puts the run's baggage on each span, and holds the bound.
-#[derive(Debug)]
-pub(crate) struct CountedProcessor<P> {
-    next: P,
-    queue: Queue,
-}
-
-impl<P> CountedProcessor<P> {
-    pub(crate) fn new(next: P, queue: Queue) -> Self {
-        Self { next, queue }
-    }
-}
-
-impl<P: SpanProcessor> SpanProcessor for CountedProcessor<P> {
-    fn on_start(&self, span: &mut Span, context: &Context) {
-        note_run(span, context);
-        self.next.on_start(span, context);
-    }
-
-    fn on_end(&self, span: SpanData) {
-        // One that is only recorded is not exported, and never leaves the queue.
-        if span.span_context.is_sampled() && self.queue.enter() {
-            self.next.on_end(span);
+impl Exporter {
+    async fn run(mut self, mut spans: mpsc::Receiver<SpanData>, mut orders: mpsc::Receiver<Order>) {
+        let mut batch = Vec::with_capacity(BATCH);
+        let mut due = tokio::time::Instant::now();
+        loop {
+            let (empty, room) = (batch.is_empty(), BATCH - batch.len());
+            tokio::select! {
+                biased;
+                order = orders.recv() => {
+                    // The processor is gone without a shutdown: nobody waits for what is left.
+                    let Some(order) = order else { return };
+                    self.drain(&mut batch, &mut spans, order.deadline).await;
+                    // Nobody may wait any longer.
+                    let _ = order.done.try_send(());
+                    if order.last {
+                        return;
+                    }
+                }
+                () = sleep_until(due), if !empty => {
+                    self.export(&mut batch, Instant::now() + EXPORT_TIMEOUT).await;
+                }
+                taken = spans.recv_many(&mut batch, room), if room > 0 => {
+                    if taken == 0 {
+                        return;
+                    }
+                    if empty {
+                        due = tokio::time::Instant::now() + BATCH_DELAY;
+                    }
+                    if batch.len() == BATCH {
+                        due = tokio::time::Instant::now();
+                    }
+                }
+            }
         }
     }
 
-    fn force_flush(&self) -> OTelSdkResult {
-        self.next.force_flush()
-    }
-
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.next.shutdown_with_timeout(timeout)
-    }
-
-    fn set_resource(&mut self, resource: &Resource) {
-        self.next.set_resource(resource);
-    }
-}
-
-/// Attributes `run.id` and `experiment.id`, from the baggage of the trace.
-pub(crate) fn note_run(span: &mut Span, context: &Context) {
-    for key in BAGGAGE_KEYS {
-        if let Some(value) = context.baggage().get(key) {
-            span.set_attribute(KeyValue::new(key, value.clone()));
+    /// Sends what waits, until the deadline: what is being sent then counts as lost track of, the rest goes on waiting.
+    async fn drain(
+        &mut self,
+        batch: &mut Vec<SpanData>,
+        spans: &mut mpsc::Receiver<SpanData>,
+        deadline: Instant,
+    ) {
+        loop {
+            while batch.len() < BATCH {
+                match spans.try_recv() {
+                    Ok(span) => batch.push(span),
+                    Err(_) => break,
+                }
+            }
+            if batch.is_empty() || Instant::now() >= deadline {
+                return;
+            }
+            self.export(batch, deadline).await;
         }
     }
-}
 
-/// Counts what became of each span that it took.
-#[derive(Debug)]
-pub(crate) struct CountedExporter<E> {
-    next: E,
-    queue: Queue,
-}
-
-impl<E> CountedExporter<E> {
-    pub(crate) fn new(next: E, queue: Queue) -> Self {
-        Self { next, queue }
-    }
-}
-
-impl<E: SpanExporter> SpanExporter for CountedExporter<E> {
-    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+    async fn export(&mut self, batch: &mut Vec<SpanData>, deadline: Instant) {
         let spans = batch.len();
-        self.queue.leave(spans);
-        let result = self.next.export(batch).await;
-        self.queue.count(spans, &result);
-        result
+        self.account.sending(spans);
+        let batch = std::mem::replace(batch, Vec::with_capacity(BATCH));
+        let resource_spans = group_spans_by_resource_and_scope(batch, &self.resource);
+        let sending = self
+            .client
+            .export(ExportTraceServiceRequest { resource_spans });
+        let deadline = deadline.min(Instant::now() + EXPORT_TIMEOUT);
+        let (fate, reason) = match timeout_at(deadline.into(), sending).await {
+            Ok(Ok(answer)) => taken(&answer),
+            Ok(Err(status)) => (fate(&status), cause(&status)),
+            Err(_) => (Fate::TimedOut, "no answer in time".to_owned()),
+        };
+        self.account.sent(spans, fate);
+        self.tell(fate, &reason);
     }
 
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.next.shutdown_with_timeout(timeout)
+    /// One line when exports begin to fail, and one when they succeed again.
+    fn tell(&mut self, fate: Fate, reason: &str) {
+        let failed = fate != Fate::Confirmed { rejected: 0 };
+        match (std::mem::replace(&mut self.failing, failed), failed) {
+            (false, true) => warn!(error.message = reason, "spans not exported"),
+            (true, false) => info!("spans exported again"),
+            _ => {}
+        }
     }
+}
 
-    fn force_flush(&self) -> OTelSdkResult {
-        self.next.force_flush()
+fn taken(answer: &Response<ExportTraceServiceResponse>) -> (Fate, String) {
+    let partial = answer.get_ref().partial_success.clone().unwrap_or_default();
+    let rejected = u64::try_from(partial.rejected_spans).unwrap_or_default();
+    (Fate::Confirmed { rejected }, partial.error_message)
+}
+
+/// What an error says about the spans. A code that a collector gives to what it did not take is a refusal, as long as it
+/// comes from the collector.
+fn fate(status: &Status) -> Fate {
+    if source::<ConnectError>(status) {
+        return Fate::NotSent;
     }
+    match status.code() {
+        Code::DeadlineExceeded => Fate::TimedOut,
+        Code::InvalidArgument
+        | Code::NotFound
+        | Code::AlreadyExists
+        | Code::PermissionDenied
+        | Code::Unauthenticated
+        | Code::ResourceExhausted
+        | Code::FailedPrecondition
+        | Code::OutOfRange
+        | Code::Unimplemented
+            if status.source().is_none() =>
+        {
+            Fate::Rejected
+        }
+        _ => Fate::Unknown,
+    }
+}
 
-    fn set_resource(&mut self, resource: &Resource) {
-        self.next.set_resource(resource);
+/// Whether an error of this type is among the causes.
+fn source<E: Error + 'static>(status: &Status) -> bool {
+    let mut cause = status.source();
+    while let Some(error) = cause {
+        if error.is::<E>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// The innermost cause, which names the failure and not the call.
+fn cause(status: &Status) -> String {
+    let mut cause: &dyn Error = status;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    match status.source() {
+        Some(_) => cause.to_string(),
+        None => format!("{:?}: {}", status.code(), status.message()),
     }
 }

@@ -129,3 +129,22 @@ async fn a_host_that_is_not_ours_is_told_so_and_counted() {
         Some(1.0)
     );
 }
+
+#[tokio::test]
+async fn a_switch_that_this_process_does_not_have_is_a_problem() {
+    let registry = registry();
+    let app = admin::router(registry.clone(), Hosts::default(), pending);
+    let server = Server::start(app, &registry).await;
+    for path in ["/log-level", "/sampling-ratio"] {
+        let answer = server.get(path).await;
+        assert_eq!(answer.status(), 503);
+        assert_eq!(
+            answer.header("content-type"),
+            Some("application/problem+json")
+        );
+        let problem: serde_json::Value = serde_json::from_str(answer.body()).unwrap();
+        assert_eq!(problem["type"], "urn:chitram:problem:not-in-this-process");
+        assert_eq!(problem["status"], 503);
+        assert!(problem["title"].is_string() && problem["detail"].is_string());
+    }
+}

@@ -27,7 +27,7 @@ const COUNT: &str = "http_server_request_duration_seconds_count";
 const ACTIVE: &str = "http_server_active_requests";
 
 const ROUTES: &[RouteSpec] = &[
-    crate::support::get("/items/{id}", &[200, 404]),
+    crate::support::get("/items/{id}", &[200, 404, 503]),
     crate::support::get("/fails", &[500]),
     crate::support::get("/hangs", &[200]),
     crate::support::get("/stream", &[200]),

@@ -183,6 +183,14 @@ async fn as_child() {
         "{reason}"
     );
     assert_eq!(level("PUT", "").await.0, 400);
+    // A mistyped level would be the name of a module, and everything else would fall silent.
+    let (status, reason) = level("PUT", "debgu").await;
+    assert_eq!(status, 400);
+    assert!(
+        reason.contains("bad-log-filter") && reason.contains("not a level"),
+        "{reason}"
+    );
+    assert_eq!(level("GET", "").await, (200, "info".to_owned()));
     assert_eq!(level("PUT", "warn,it=debug").await.0, 204);
     debug!("switched on");
     assert_eq!(level("PUT", "info").await.0, 204);

@@ -5,6 +5,7 @@ mod admin;
 mod http;
 mod logs;
 mod metrics;
+mod openmetrics;
 mod server;
 mod slow;
 mod support;

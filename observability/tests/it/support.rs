@@ -6,29 +6,20 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::Method;
-use observability::Registry;
 use observability::http::RouteSpec;
 use observability::server::{self, Limits};
 use observability::testing::{self, Scrape};
+use observability::{Declarations, Registry};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// Every metric of this text is on the page of metrics.
-pub(crate) fn assert_documented(text: &str) {
-    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/metrics.md");
-    let page = std::fs::read_to_string(page).unwrap();
-    let names = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
-    let missing: Vec<&str> = names
-        .filter(|name| !page.contains(&format!("`{name}`")))
-        .collect();
-    assert!(
-        missing.is_empty(),
-        "docs/metrics.md does not mention {missing:?}"
-    );
+/// Every series of this text is declared.
+pub(crate) fn assert_declared(text: &str) {
+    let declared = Declarations::new("test").log().traces().http(&[]);
+    let strange = testing::undeclared_series(&declared, &Scrape::parse(text));
+    assert!(strange.is_empty(), "{strange:?}");
 }
 
 /// Nothing in these tests takes this long unless it is broken.

@@ -11,4 +11,5 @@ mod live;
 mod preview;
 mod rules;
 mod support;
+mod telemetry;
 mod truth;

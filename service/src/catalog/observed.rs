@@ -55,6 +55,11 @@ operations! {
     SELECT_SCHEMA_VERSION = "SELECT" "schema_version";
 }
 
+/// The names of the spans.
+pub(crate) fn span_names() -> impl Iterator<Item = &'static str> {
+    OPERATIONS.iter().map(|operation| operation.summary)
+}
+
 /// A catalog whose operations are timed and spanned.
 pub(super) struct Observed<C> {
     inner: C,

@@ -4,35 +4,61 @@ use std::{collections::HashMap, time::Duration};
 
 use observability::{
     Registry,
-    metrics::{Desc, Gauge, Histogram, SECONDS},
+    metrics::{Desc, Gauge, Histogram, Label},
 };
 
 use crate::domain::{QueueStats, Work};
 
-static PROCESS_DURATION: Desc = Desc::histogram(
+/// Every metric of the queue.
+pub(crate) const DECLARED: &[&Desc] = &[
+    &PROCESS_DURATION,
+    &DEPTH,
+    &OLDEST_AGE,
+    &DEAD_LETTERS,
+    &IMAGE_READY,
+];
+
+/// From an upload to its presets: seconds when all is well, minutes when a dependency was out of order. 30 s is a bound
+/// because a promise is made about it.
+const READY_SECONDS: &[f64] = &[
+    0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 900.0,
+];
+/// An attempt at a job is image work, and is given up after minutes.
+const ATTEMPT_SECONDS: &[f64] = &[
+    0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0,
+];
+const QUEUE: Label = Label::closed("queue", &Work::KINDS);
+
+const PROCESS_DURATION: Desc = Desc::histogram(
     "messaging_process_duration_seconds",
     "Duration of attempts at jobs, by how they ended.",
-    &["queue", "outcome"],
-    SECONDS,
+    &[
+        QUEUE,
+        Label::closed(
+            "outcome",
+            &["done", "failed", "dead", "postponed", "handed_back", "lost"],
+        ),
+    ],
+    ATTEMPT_SECONDS,
 );
-static DEPTH: Desc = Desc::gauge("chitram_queue_depth", "Jobs that wait or run.", &["queue"]);
-static OLDEST_AGE: Desc = Desc::gauge(
+const DEPTH: Desc = Desc::gauge("chitram_queue_depth", "Jobs that wait or run.", &[QUEUE]);
+const OLDEST_AGE: Desc = Desc::gauge(
     "chitram_queue_oldest_age_seconds",
     "Age of the oldest job that waits or runs.",
-    &["queue"],
+    &[QUEUE],
 );
-static DEAD_LETTERS: Desc = Desc::gauge(
+const DEAD_LETTERS: Desc = Desc::gauge(
     "chitram_queue_dead_letters",
     "Jobs given up after too many attempts.",
-    &["queue"],
+    &[QUEUE],
 );
 
 /// From the accepted upload to its stored presets.
-pub(super) static IMAGE_READY: Desc = Desc::histogram(
+pub(super) const IMAGE_READY: Desc = Desc::histogram(
     "chitram_image_ready_seconds",
     "Time from an accepted upload until its presets are stored.",
     &[],
-    SECONDS,
+    READY_SECONDS,
 );
 
 /// How an attempt ended.

@@ -59,6 +59,11 @@ impl Operation {
     }
 }
 
+/// The names of the spans.
+pub(crate) fn span_names() -> impl Iterator<Item = &'static str> {
+    Operation::ALL.into_iter().map(Operation::span_name)
+}
+
 /// Observes calls to the store at one address.
 pub(super) struct Observed {
     address: String,

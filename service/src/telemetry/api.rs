@@ -4,20 +4,33 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use observability::Registry;
-use observability::metrics::{Counter, Desc, Gauge, Histogram, SECONDS};
+use observability::metrics::{Counter, Desc, Gauge, Histogram, Label, SECONDS};
 
+use super::images::MADE;
 use super::{Shed, shed};
 use crate::domain::Format;
 
 const REJECTED: Desc = Desc::counter(
     "chitram_rejected_total",
-    "Uploads refused for what they are, by reason.",
-    &["reason"],
+    "Uploads refused for what they are, or for how they arrive, by reason.",
+    &[Label::closed(
+        "reason",
+        &[
+            "too_large",
+            "unsupported",
+            "undecodable",
+            "over_limit",
+            "malformed",
+            "stalled",
+            "slow",
+            "spool_full",
+        ],
+    )],
 );
 const RENDER_DURATION: Desc = Desc::histogram(
     "chitram_render_duration_seconds",
-    "Time until a render began to be answered, by where it came from and its format.",
-    &["source", "format"],
+    "Time from the request for a render to the head of its answer, by where the render came from and its format.",
+    &[Label::closed("source", &["stored", "rendered"]), MADE],
     SECONDS,
 );
 const UPLOADS_ACCEPTED: Desc = Desc::counter(
@@ -28,11 +41,11 @@ const UPLOADS_ACCEPTED: Desc = Desc::counter(
 const OBJECTS_REPAIRED: Desc = Desc::counter(
     "chitram_objects_repaired_total",
     "Objects that were not as the catalog says and were put again by an upload of the same bytes.",
-    &["reason"],
+    &[Label::closed("reason", &["missing", "size"])],
 );
 const OBJECTS_ORPHANED: Desc = Desc::counter(
     "chitram_objects_orphaned_total",
-    "Objects that uploads may have left in the store without a row.",
+    "Objects that uploads may have left in the store without a row: the row's fate is unknown, or the object could not be removed.",
     &[],
 );
 const SPOOL_LIMIT: Desc = Desc::gauge(
@@ -70,13 +83,30 @@ const ANSWERS_IN_USE: Desc = Desc::gauge(
 const IN_FLIGHT_LIMIT: Desc = Desc::gauge(
     "chitram_in_flight_limit",
     "Requests of a class that may be worked on at the same time.",
-    &["class"],
+    &[CLASS],
 );
 const IN_FLIGHT_IN_USE: Desc = Desc::gauge(
     "chitram_in_flight_in_use",
-    "Requests of a class that are worked on now.",
-    &["class"],
+    "Requests of a class that are worked on now: until the head of the answer.",
+    &[CLASS],
 );
+const CLASS: Label = Label::closed("class", &["requests", "uploads"]);
+
+pub(super) const DECLARED: &[&Desc] = &[
+    &REJECTED,
+    &RENDER_DURATION,
+    &UPLOADS_ACCEPTED,
+    &OBJECTS_REPAIRED,
+    &OBJECTS_ORPHANED,
+    &SPOOL_LIMIT,
+    &SPOOL_IN_USE,
+    &ORIGINALS_BUDGET,
+    &ORIGINALS_IN_USE,
+    &ANSWERS_BUDGET,
+    &ANSWERS_IN_USE,
+    &IN_FLIGHT_LIMIT,
+    &IN_FLIGHT_IN_USE,
+];
 
 /// Where a render came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,7 +1,7 @@
 //! Metrics of what stands between the service and a dependency.
 
 use observability::Registry;
-use observability::metrics::{Counter, Desc, Gauge, SECONDS};
+use observability::metrics::{Counter, Desc, Gauge, Label, SECONDS};
 
 use super::{Shed, shed};
 use crate::resilience::Direction;
@@ -10,40 +10,69 @@ use crate::resilience::breaker::CircuitState;
 /// Calls to the object store.
 pub const CLIENT_DURATION: Desc = Desc::histogram(
     "http_client_request_duration_seconds",
-    "Time until the object store began to answer, for each attempt that was made.",
+    "Time from an attempt at the object store to the head of its answer; calls refused before they were made are not in it.",
     &[
-        "http_request_method",
-        "http_response_status_code",
-        "error_type",
-        "server_address",
+        Label::closed("http_request_method", &["GET", "PUT", "HEAD", "DELETE"]),
+        Label::closed("http_response_status_code", &["", "200", "204", "404"]),
+        Label::closed(
+            "error_type",
+            &[
+                "",
+                "not_found",
+                "damaged",
+                "connect",
+                "io",
+                "server",
+                "timeout",
+                "not_writable",
+                "refused",
+                "cancelled",
+            ],
+        ),
+        Label::bounded(
+            "server_address",
+            "the one store that is configured, or `folder`",
+        ),
     ],
     SECONDS,
 );
+const DEPENDENCY: Label = Label::closed("dependency", &["store"]);
+const DIRECTION: Label = Label::closed("direction", &["read", "write"]);
+const STATE: Label = Label::closed("state", &["closed", "half_open", "open"]);
 const CIRCUIT_STATE: Desc = Desc::gauge(
     "chitram_circuit_state",
     "1 for the state the circuit breaker of a direction is in, 0 for the others.",
-    &["dependency", "direction", "state"],
+    &[DEPENDENCY, DIRECTION, STATE],
 );
 const CIRCUIT_TRANSITIONS: Desc = Desc::counter(
     "chitram_circuit_transitions_total",
     "Times that the circuit breaker of a direction entered a state.",
-    &["dependency", "direction", "state"],
+    &[DEPENDENCY, DIRECTION, STATE],
 );
 const RETRIES: Desc = Desc::counter(
     "chitram_retries_total",
     "Second attempts of calls to a dependency.",
-    &["dependency", "direction"],
+    &[DEPENDENCY, DIRECTION],
 );
 const BULKHEAD_LIMIT: Desc = Desc::gauge(
     "chitram_bulkhead_limit",
     "Calls of a direction that may wait for a dependency at the same time.",
-    &["dependency", "direction"],
+    &[DEPENDENCY, DIRECTION],
 );
 const BULKHEAD_IN_USE: Desc = Desc::gauge(
     "chitram_bulkhead_in_use",
     "Calls of a direction that wait for a dependency now.",
-    &["dependency", "direction"],
+    &[DEPENDENCY, DIRECTION],
 );
+
+pub(super) const DECLARED: &[&Desc] = &[
+    &CLIENT_DURATION,
+    &CIRCUIT_STATE,
+    &CIRCUIT_TRANSITIONS,
+    &RETRIES,
+    &BULKHEAD_LIMIT,
+    &BULKHEAD_IN_USE,
+];
 
 /// The circuit breaker of one direction of a dependency.
 pub struct CircuitMetrics {

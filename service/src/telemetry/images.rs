@@ -4,15 +4,29 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use observability::Registry;
-use observability::metrics::{Counter, Desc, Gauge, Histogram, SECONDS};
+use observability::metrics::{Counter, Desc, Gauge, Histogram, Label, SECONDS};
 
 use super::{Shed, shed};
 use crate::domain::Format;
 
 const STAGE_DURATION: Desc = Desc::histogram(
     "chitram_image_stage_duration_seconds",
-    "Time that one stage of image work took, by the format made (for `inspect`, the format read).",
-    &["stage", "format"],
+    "Time that one stage of image work took, by the format made (for `inspect`, the format read). A stage that failed counts too.",
+    &[
+        Label::closed(
+            "stage",
+            &[
+                "wait",
+                "fetch",
+                "inspect",
+                "decode",
+                "transform",
+                "encode",
+                "store",
+            ],
+        ),
+        Label::closed("format", &["jpeg", "png", "webp", "gif", "avif"]),
+    ],
     SECONDS,
 );
 const CPU_LIMIT: Desc = Desc::gauge("chitram_cpu_permits_limit", "Threads of the CPU pool.", &[]);
@@ -23,7 +37,7 @@ const CPU_IN_USE: Desc = Desc::gauge(
 );
 const CPU_WAITING: Desc = Desc::gauge(
     "chitram_cpu_permits_waiting",
-    "Work that waits for the CPU pool.",
+    "Pieces of work that wait for the CPU pool.",
     &[],
 );
 const DECODED_BUDGET: Desc = Desc::gauge(
@@ -39,9 +53,24 @@ const DECODED_IN_USE: Desc = Desc::gauge(
 
 const WORK: Desc = Desc::counter(
     "chitram_image_work_total",
-    "Pieces of image work that ended, by how.",
-    &["work", "outcome"],
+    "Pieces of image work that ended: well, by a fault of the picture or of what is asked of it (error), because nobody waited any more (cancelled), or by a defect (panic).",
+    &[
+        Label::closed("work", &["probe", "inspect", "render"]),
+        Label::closed("outcome", &["ok", "error", "cancelled", "panic"]),
+    ],
 );
+/// A format that renders are made in.
+pub(super) const MADE: Label = Label::closed("format", &["jpeg", "png", "webp", "avif"]);
+
+pub(super) const DECLARED: &[&Desc] = &[
+    &STAGE_DURATION,
+    &CPU_LIMIT,
+    &CPU_IN_USE,
+    &CPU_WAITING,
+    &DECODED_BUDGET,
+    &DECODED_IN_USE,
+    &WORK,
+];
 
 /// A piece of image work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

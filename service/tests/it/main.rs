@@ -8,6 +8,8 @@ mod cancelled;
 mod catalog;
 mod content;
 mod crowds;
+mod declared;
+mod exemplars;
 mod faults;
 mod full;
 mod hostile;

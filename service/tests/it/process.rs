@@ -195,7 +195,7 @@ fn a_port_in_use_is_69_and_named() {
 }
 
 /// A child that is killed with the test, whatever becomes of it.
-struct Running(Child);
+pub(crate) struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -206,7 +206,7 @@ impl Drop for Running {
 
 impl Running {
     /// Starts a service in this folder, on the two addresses answered (API, admin).
-    fn start(folder: &Path, environment: &[(&str, &str)]) -> (Self, String, String) {
+    pub(crate) fn start(folder: &Path, environment: &[(&str, &str)]) -> (Self, String, String) {
         let (api, admin) = (free_port(), free_port());
         let own = [
             ("CHITRAM_LISTEN", api.as_str()),
@@ -228,7 +228,7 @@ impl Running {
     }
 
     /// Sends this signal and waits for the end; answers the exit code and what was said.
-    fn end(mut self, signal: &str) -> (Option<i32>, String) {
+    pub(crate) fn end(mut self, signal: &str) -> (Option<i32>, String) {
         let told = Command::new("kill")
             .args(["-s", signal, &self.0.id().to_string()])
             .status();

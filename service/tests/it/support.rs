@@ -3,6 +3,7 @@
 pub(crate) mod disk;
 pub(crate) mod faults;
 pub(crate) mod pictures;
+pub(crate) mod prometheus;
 pub(crate) mod service;
 pub(crate) mod store;
 

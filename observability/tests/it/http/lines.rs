@@ -74,7 +74,7 @@ async fn a_slow_body_counts_and_says_where_its_time_went() {
     let bucket = [
         ("http_route", "/slow"),
         ("http_response_status_code", "200"),
-        ("le", "1"),
+        ("le", "1.0"),
     ];
     assert_eq!(
         scrape(&registry).value("http_server_request_duration_seconds_bucket", &bucket),

@@ -14,12 +14,23 @@ async fn a_request_is_counted_under_its_route_not_its_path() {
 }
 
 #[tokio::test]
-async fn each_declared_status_and_499_are_there_at_0_before_the_first_request() {
-    let (_server, registry) = start().await;
-    let scrape = scrape(&registry);
-    for status in ["200", "404", "499"] {
-        assert_eq!(count(&scrape, "/items/{id}", status), Some(0.0), "{status}");
+async fn good_answers_and_503_are_there_at_0_before_the_first_request_and_nothing_else_is() {
+    let (server, registry) = start().await;
+    let before = scrape(&registry);
+    for (status, value) in [
+        ("200", Some(0.0)),
+        ("503", Some(0.0)),
+        ("404", None),
+        ("499", None),
+    ] {
+        assert_eq!(count(&before, "/items/{id}", status), value, "{status}");
     }
+    let of = |method| [("http_request_method", method)];
+    assert_eq!(before.value(COUNT, &of("POST")), Some(0.0));
+    assert_eq!(before.value(COUNT, &of("HEAD")), None);
+    assert_eq!(server.get("/fails").await.status(), 500);
+    until_counted(&registry, "/fails", "500").await;
+    let scrape = scrape(&registry);
     assert_eq!(
         scrape.value(
             ACTIVE,

@@ -136,6 +136,13 @@ impl Service {
         send(self.client.get(format!("http://{}{path}", self.admin))).await
     }
 
+    /// The page of metrics as Prometheus asks for it.
+    pub(crate) async fn openmetrics(&self) -> String {
+        let request = self.client.get(format!("http://{}/metrics", self.admin));
+        let accept = "application/openmetrics-text; version=1.0.0";
+        send(request.header("accept", accept)).await.text()
+    }
+
     /// The metrics now.
     pub(crate) async fn metrics(&self) -> Scrape {
         Scrape::parse(&self.admin("/metrics").await.text())

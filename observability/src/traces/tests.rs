@@ -1,0 +1,358 @@
+//! The account of spans closes to the unit, whatever the collector does.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use std::time::{Duration, Instant};
+
+use opentelemetry::trace::{Span as _, Tracer as _, TracerProvider as _};
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
+    TraceService, TraceServiceServer,
+};
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::{Code, Request, Response, Status};
+
+use super::export::BATCH;
+use super::queue::BOUND;
+use super::{provider, sampling};
+use crate::metrics::Registry;
+use crate::server::{self, Limits};
+use crate::settings::Traces;
+use crate::testing::{Scrape, service};
+
+/// Nothing here takes this long unless it is broken.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// What the collector does with an export.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Behaviour {
+    Takes,
+    TakesAfter(Duration),
+    TakesAllBut(i64),
+    Refuses(Code),
+    NeverAnswers,
+}
+
+/// An OTLP receiver that counts what arrives.
+#[derive(Clone)]
+struct Collector {
+    address: String,
+    behaviour: Behaviour,
+    received: Arc<AtomicUsize>,
+    stop: CancellationToken,
+}
+
+impl Collector {
+    async fn start(behaviour: Behaviour) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let collector = Self {
+            address: format!("http://{}", listener.local_addr().expect("bound")),
+            behaviour,
+            received: Arc::default(),
+            stop: CancellationToken::new(),
+        };
+        let app = tonic::service::Routes::new(TraceServiceServer::new(collector.clone()))
+            .into_axum_router();
+        let stop = collector.stop.clone();
+        tokio::spawn(async move {
+            let registry = Registry::new(&service());
+            let limits = Limits {
+                drain: Duration::ZERO,
+                ..Limits::new("api")
+            };
+            server::serve(listener, app, limits, &registry, stop).await
+        });
+        collector
+    }
+
+    fn received(&self) -> f64 {
+        self.received.load(Ordering::SeqCst) as f64
+    }
+}
+
+#[tonic::async_trait]
+impl TraceService for Collector {
+    async fn export(
+        &self,
+        request: Request<ExportTraceServiceRequest>,
+    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        let request = request.into_inner();
+        let scopes = request
+            .resource_spans
+            .iter()
+            .flat_map(|resource| &resource.scope_spans);
+        let spans: usize = scopes.map(|scope| scope.spans.len()).sum();
+        if !matches!(self.behaviour, Behaviour::Refuses(_)) {
+            self.received.fetch_add(spans, Ordering::SeqCst);
+        }
+        let mut answer = ExportTraceServiceResponse::default();
+        match self.behaviour {
+            Behaviour::Takes => {}
+            Behaviour::TakesAfter(time) => tokio::time::sleep(time).await,
+            Behaviour::TakesAllBut(rejected_spans) => {
+                answer.partial_success = Some(ExportTracePartialSuccess {
+                    rejected_spans,
+                    error_message: "too old".to_owned(),
+                });
+            }
+            Behaviour::Refuses(code) => return Err(Status::new(code, "no")),
+            Behaviour::NeverAnswers => std::future::pending().await,
+        }
+        Ok(Response::new(answer))
+    }
+}
+
+/// A process that sends its spans to `endpoint`.
+struct Sender {
+    provider: SdkTracerProvider,
+    registry: Registry,
+}
+
+/// The account as a reader of the metrics sees it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Account {
+    ended: f64,
+    full: f64,
+    after_shutdown: f64,
+    waiting: f64,
+    in_flight: f64,
+    confirmed: f64,
+    rejected: f64,
+    not_sent: f64,
+    timed_out: f64,
+    unknown: f64,
+}
+
+impl Account {
+    fn is_closed(&self) -> bool {
+        let known = [
+            self.full,
+            self.after_shutdown,
+            self.waiting,
+            self.in_flight,
+            self.confirmed,
+            self.rejected,
+            self.not_sent,
+            self.timed_out,
+            self.unknown,
+        ];
+        self.ended == known.iter().sum::<f64>()
+    }
+}
+
+impl Sender {
+    fn new(endpoint: &str) -> Self {
+        let registry = Registry::new(&service());
+        let traces = Traces {
+            endpoint: endpoint.to_owned(),
+            sample_ratio: 1.0,
+        };
+        let (provider, _) =
+            provider(&service(), "node", Some(&traces), &registry).expect("an endpoint");
+        Self { provider, registry }
+    }
+
+    fn end_spans(&self, count: usize) {
+        let tracer = self.provider.tracer("test");
+        for _ in 0..count {
+            tracer.start("step").end();
+        }
+    }
+
+    fn account(&self) -> Account {
+        let scrape = Scrape::parse(&self.registry.render());
+        let value = |name: &str, error: &str| {
+            let labels = [("error_type", error)];
+            scrape
+                .value(name, &labels)
+                .unwrap_or_else(|| panic!("no {name}"))
+        };
+        let (processed, exported) = (
+            "otel_sdk_processor_span_processed_total",
+            "otel_sdk_exporter_span_exported_total",
+        );
+        Account {
+            ended: value("otel_sdk_span_ended_total", ""),
+            full: value(processed, "queue_full"),
+            after_shutdown: value(processed, "already_shutdown"),
+            waiting: value("otel_sdk_processor_span_queue_size", ""),
+            in_flight: value("otel_sdk_exporter_span_inflight", ""),
+            confirmed: value(exported, ""),
+            rejected: value(exported, "rejected"),
+            not_sent: value(exported, "export_failed"),
+            timed_out: value(exported, "timeout"),
+            unknown: value(exported, "unknown"),
+        }
+    }
+
+    /// Waits until the account is closed and `condition` holds. It is read while spans move, so not at one moment.
+    async fn until(&self, condition: impl Fn(&Account) -> bool) -> Account {
+        let began = Instant::now();
+        loop {
+            let account = self.account();
+            if account.is_closed() && condition(&account) {
+                return account;
+            }
+            assert!(began.elapsed() < PATIENCE, "never closed: {account:?}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// The account after a shutdown that may take so long.
+    async fn shut_down(&self, timeout: Duration) -> Account {
+        let provider = self.provider.clone();
+        let began = Instant::now();
+        let ended = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(timeout));
+        // Whether it was in time is in the account.
+        let _ = ended.await.expect("no panic");
+        assert!(
+            began.elapsed() < timeout + Duration::from_secs(10),
+            "the shutdown ignored its deadline"
+        );
+        self.until(|_| true).await
+    }
+}
+
+/// More than one batch, and no multiple of it.
+const SOME: usize = 2 * BATCH + 100;
+
+#[tokio::test]
+async fn every_span_is_confirmed_by_a_collector_that_takes_it() {
+    let collector = Collector::start(Behaviour::Takes).await;
+    let sender = Sender::new(&collector.address);
+    sender.end_spans(SOME);
+    sender
+        .until(|account| account.confirmed == SOME as f64)
+        .await;
+    sender.end_spans(3);
+    let account = sender.shut_down(PATIENCE).await;
+    assert_eq!(account.confirmed, (SOME + 3) as f64, "{account:?}");
+    assert_eq!((account.waiting, account.in_flight), (0.0, 0.0));
+    assert_eq!(collector.received(), account.confirmed);
+}
+
+#[tokio::test]
+async fn a_slow_collector_confirms_late_and_loses_nothing() {
+    let collector = Collector::start(Behaviour::TakesAfter(Duration::from_millis(200))).await;
+    let sender = Sender::new(&collector.address);
+    sender.end_spans(SOME);
+    let account = sender.until(|account| account.in_flight > 0.0).await;
+    assert!(account.confirmed < SOME as f64, "{account:?}");
+    let account = sender.shut_down(PATIENCE).await;
+    assert_eq!(account.confirmed, SOME as f64, "{account:?}");
+}
+
+#[tokio::test]
+async fn a_partial_success_is_split_into_confirmed_and_rejected() {
+    let collector = Collector::start(Behaviour::TakesAllBut(4)).await;
+    let sender = Sender::new(&collector.address);
+    sender.end_spans(10);
+    let account = sender.shut_down(PATIENCE).await;
+    assert_eq!((account.confirmed, account.rejected), (6.0, 4.0));
+    // More than there were cannot have been rejected.
+    let collector = Collector::start(Behaviour::TakesAllBut(11)).await;
+    let sender = Sender::new(&collector.address);
+    sender.end_spans(10);
+    let account = sender.shut_down(PATIENCE).await;
+    assert_eq!((account.confirmed, account.rejected), (0.0, 10.0));
+}
+
+#[tokio::test]
+async fn what_the_collector_refuses_is_rejected_and_what_may_have_arrived_is_unknown() {
+    for (code, rejected, unknown) in [
+        (Code::InvalidArgument, 10.0, 0.0),
+        (Code::ResourceExhausted, 10.0, 0.0),
+        (Code::Unimplemented, 10.0, 0.0),
+        (Code::Unavailable, 0.0, 10.0),
+        (Code::Internal, 0.0, 10.0),
+    ] {
+        let collector = Collector::start(Behaviour::Refuses(code)).await;
+        let sender = Sender::new(&collector.address);
+        sender.end_spans(10);
+        let account = sender.shut_down(PATIENCE).await;
+        assert_eq!(
+            (account.rejected, account.unknown),
+            (rejected, unknown),
+            "{code:?}: {account:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn spans_for_a_collector_that_is_not_there_are_known_to_be_lost() {
+    let free = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = format!("http://{}", free.local_addr().expect("bound"));
+    drop(free);
+    let sender = Sender::new(&address);
+    sender.end_spans(SOME);
+    let account = sender.shut_down(PATIENCE).await;
+    assert_eq!(account.not_sent, SOME as f64, "{account:?}");
+}
+
+#[tokio::test]
+async fn spans_in_a_black_hole_time_out_and_those_that_find_no_room_are_dropped() {
+    // Its backlog takes the connection; nobody ever reads.
+    let black_hole = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = format!("http://{}", black_hole.local_addr().expect("bound"));
+    let sender = Sender::new(&address);
+    let flood = 2 * BOUND;
+    let began = Instant::now();
+    sender.end_spans(flood);
+    assert!(
+        began.elapsed() < Duration::from_secs(2),
+        "spans waited for an export: {:?}",
+        began.elapsed()
+    );
+    let account = sender.until(|account| account.in_flight > 0.0).await;
+    assert!(
+        account.full >= (flood - BOUND - BATCH) as f64 && account.waiting <= BOUND as f64,
+        "{account:?}"
+    );
+    sender.until(|account| account.timed_out > 0.0).await;
+    let account = sender.shut_down(Duration::from_millis(200)).await;
+    assert_eq!(account.ended, flood as f64);
+    assert_eq!(account.confirmed, 0.0);
+    assert!(account.waiting > 0.0, "{account:?}");
+}
+
+#[tokio::test]
+async fn spans_of_a_connection_that_breaks_may_have_arrived() {
+    let collector = Collector::start(Behaviour::NeverAnswers).await;
+    let sender = Sender::new(&collector.address);
+    sender.end_spans(10);
+    sender.until(|_| collector.received() == 10.0).await;
+    collector.stop.cancel();
+    let account = sender.until(|account| account.in_flight == 0.0).await;
+    assert_eq!(account.unknown, 10.0, "{account:?}");
+    assert!(account.confirmed <= collector.received());
+    assert!(collector.received() <= account.confirmed + account.unknown);
+}
+
+#[tokio::test]
+async fn a_span_that_is_not_sampled_is_not_in_the_account() {
+    let collector = Collector::start(Behaviour::Takes).await;
+    let registry = Registry::new(&service());
+    let traces = Traces {
+        endpoint: collector.address.clone(),
+        sample_ratio: 0.0,
+    };
+    let (provider, ratio) =
+        provider(&service(), "node", Some(&traces), &registry).expect("an endpoint");
+    let ratio = ratio.expect("a ratio");
+    let sender = Sender { provider, registry };
+    let shown = |sender: &Sender| {
+        Scrape::parse(&sender.registry.render()).value("chitram_trace_sampling_ratio", &[])
+    };
+    sender.end_spans(10);
+    assert_eq!((sender.account().ended, shown(&sender)), (0.0, Some(0.0)));
+    ratio.set("1".parse::<sampling::Share>().expect("a share"));
+    sender.end_spans(10);
+    assert_eq!((ratio.get(), shown(&sender)), (1.0, Some(1.0)));
+    let account = sender.shut_down(PATIENCE).await;
+    assert_eq!((account.ended, account.confirmed), (10.0, 10.0));
+}

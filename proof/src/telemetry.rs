@@ -1,0 +1,112 @@
+//! The page of all telemetry, written from what programs declare, with the panels and alerts that use each metric; and the
+//! check that the page is not stale.
+
+mod declared;
+mod page;
+mod uses;
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use self::declared::Program;
+use self::uses::Uses;
+use crate::exit::{Exit, Refusal};
+
+/// Write the page of all telemetry from the declarations of programs, or check that it is up to date.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("what").required(true))]
+pub struct Arguments {
+    /// Declarations of a program, as JSON; several of them make a section each.
+    #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
+    declared: Vec<PathBuf>,
+    /// Dashboards: each metric names the panels that show it.
+    #[arg(long, value_name = "DIR")]
+    dashboards: Option<PathBuf>,
+    /// Prometheus rules: each metric names the rules and alerts that use it.
+    #[arg(long, value_name = "DIR")]
+    rules: Option<PathBuf>,
+    /// Write the page.
+    #[arg(long, group = "what", value_name = "FILE")]
+    write: Option<PathBuf>,
+    /// Compare the page with what would be written.
+    #[arg(long, group = "what", value_name = "FILE")]
+    check: Option<PathBuf>,
+}
+
+/// Writes or compares.
+pub fn run(arguments: &Arguments) -> Result<Exit, Refusal> {
+    let page = page(arguments)?;
+    if let Some(file) = &arguments.write {
+        std::fs::write(file, &page).map_err(|error| bad(file, &error.to_string()))?;
+    }
+    if let Some(file) = &arguments.check {
+        let found = read(file)?;
+        if let Some(sentence) = difference(&found, &page) {
+            println!("stale-page {}: {sentence}", file.display());
+            return Ok(Exit::Findings);
+        }
+    }
+    Ok(Exit::Proven)
+}
+
+fn page(arguments: &Arguments) -> Result<String, Refusal> {
+    let mut programs = Vec::new();
+    for file in &arguments.declared {
+        let program: Program = serde_json::from_str(&read(file)?)
+            .map_err(|error| bad(file, &format!("no declarations of a program: {error}")))?;
+        programs.push(program);
+    }
+    let mut uses = Uses::default();
+    if let Some(folder) = &arguments.dashboards {
+        for file in files(folder, "json")? {
+            uses.read_board(&read(&file)?)
+                .map_err(|reason| bad(&file, &reason))?;
+        }
+    }
+    if let Some(folder) = &arguments.rules {
+        for file in files(folder, "yml")? {
+            uses.read_rules(&read(&file)?)
+                .map_err(|reason| bad(&file, &reason))?;
+        }
+    }
+    Ok(page::write(&programs, &uses))
+}
+
+/// Where the page begins to differ; `None` when it does not.
+fn difference(found: &str, wanted: &str) -> Option<String> {
+    if found == wanted {
+        return None;
+    }
+    let (mut found, mut wanted) = (found.lines(), wanted.lines());
+    let mut number = 0;
+    loop {
+        number += 1;
+        let (is, should) = (found.next(), wanted.next());
+        if is != should || is.is_none() {
+            let line = should.unwrap_or("nothing");
+            return Some(format!(
+                "line {number} should be {line:?}; write the page again with --write"
+            ));
+        }
+    }
+}
+
+/// The files of a folder with this extension, in the order of their names.
+fn files(folder: &Path, extension: &str) -> Result<Vec<PathBuf>, Refusal> {
+    let entries = std::fs::read_dir(folder).map_err(|error| bad(folder, &error.to_string()))?;
+    let mut files: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|found| found == extension))
+        .collect();
+    files.sort();
+    Ok(files)
+}
+
+fn read(file: &Path) -> Result<String, Refusal> {
+    std::fs::read_to_string(file).map_err(|error| bad(file, &error.to_string()))
+}
+
+fn bad(file: &Path, reason: &str) -> Refusal {
+    Refusal::usage(format!("{}: {reason}", file.display()))
+}
