@@ -243,7 +243,7 @@ mod tests {
         );
         let duration = find("http_server_request_duration_seconds");
         assert_eq!(duration["unit"], "seconds");
-        assert_eq!(duration["buckets"][0], 0.001);
+        assert_eq!(duration["buckets"][0], 0.0025);
         let [method, route] = [0, 1].map(|index| &duration["labels"][index]);
         assert_eq!(method["values"][2], "GET");
         assert!(route["values"].is_null() && route["bounded_by"].is_string());

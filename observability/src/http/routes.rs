@@ -190,8 +190,7 @@ impl Route {
         // The last of its good statuses is what a route answers to a request for something new, or with everything.
         let good = statuses
             .iter()
-            .filter(|status| (200..=299).contains(*status) && **status != 206)
-            .next_back();
+            .rfind(|status| (200..=299).contains(*status) && **status != 206);
         let from_zero = |(status, failure): Outcome| {
             failure.is_none() && method != "HEAD" && (status == 503 || Some(&status) == good)
         };

@@ -198,9 +198,9 @@ mod tests {
     }
 
     /// Lines written, dropped and waiting.
-    fn counted(registry: &Registry) -> (f64, f64, f64) {
+    fn counted(registry: &Registry) -> (usize, usize, usize) {
         let scrape = Scrape::parse(&registry.render());
-        let value = |name| scrape.value(name, &[]).unwrap();
+        let value = |name| scrape.value(name, &[]).unwrap() as usize;
         (
             value("chitram_log_lines_written_total"),
             value("chitram_log_lines_dropped_total"),
@@ -213,20 +213,17 @@ mod tests {
         let registry = Registry::new(&service());
         let output = Stuck::default();
         let writer = Writer::start(output.clone(), &registry).unwrap();
-        let put = (QUEUE * 4) as f64;
-        for _ in 0..QUEUE * 4 {
+        let put = QUEUE * 4;
+        for _ in 0..put {
             writer.put(b"line\n".to_vec());
         }
         let (written, dropped, waiting) = counted(&registry);
-        assert!(
-            dropped > 0.0 && waiting >= QUEUE as f64,
-            "{dropped}, {waiting}"
-        );
+        assert!(dropped > 0 && waiting >= QUEUE, "{dropped}, {waiting}");
         assert_eq!(written + dropped + waiting, put);
         output.release();
         writer.flush(Duration::from_mins(1));
         let seen = output.0.0.lock().unwrap().written.len() / "line\n".len();
-        assert_eq!(counted(&registry), (seen as f64, put - seen as f64, 0.0));
+        assert_eq!(counted(&registry), (seen, put - seen, 0));
     }
 
     #[test]
@@ -244,7 +241,7 @@ mod tests {
         let writer = Writer::start(Gone, &registry).unwrap();
         writer.put(b"line\n".to_vec());
         writer.flush(Duration::from_mins(1));
-        assert_eq!(counted(&registry), (0.0, 1.0, 0.0));
+        assert_eq!(counted(&registry), (0, 1, 0));
     }
 
     #[test]

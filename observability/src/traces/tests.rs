@@ -70,8 +70,8 @@ impl Collector {
         collector
     }
 
-    fn received(&self) -> f64 {
-        self.received.load(Ordering::SeqCst) as f64
+    fn received(&self) -> u64 {
+        self.received.load(Ordering::SeqCst) as u64
     }
 }
 
@@ -116,16 +116,16 @@ struct Sender {
 /// The account as a reader of the metrics sees it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Account {
-    ended: f64,
-    full: f64,
-    after_shutdown: f64,
-    waiting: f64,
-    in_flight: f64,
-    confirmed: f64,
-    rejected: f64,
-    not_sent: f64,
-    timed_out: f64,
-    unknown: f64,
+    ended: u64,
+    full: u64,
+    after_shutdown: u64,
+    waiting: u64,
+    in_flight: u64,
+    confirmed: u64,
+    rejected: u64,
+    not_sent: u64,
+    timed_out: u64,
+    unknown: u64,
 }
 
 impl Account {
@@ -141,7 +141,7 @@ impl Account {
             self.timed_out,
             self.unknown,
         ];
-        self.ended == known.iter().sum::<f64>()
+        self.ended == known.iter().sum::<u64>()
     }
 }
 
@@ -168,9 +168,8 @@ impl Sender {
         let scrape = Scrape::parse(&self.registry.render());
         let value = |name: &str, error: &str| {
             let labels = [("error_type", error)];
-            scrape
-                .value(name, &labels)
-                .unwrap_or_else(|| panic!("no {name}"))
+            let value = scrape.value(name, &labels);
+            value.unwrap_or_else(|| panic!("no {name}")) as u64
         };
         let (processed, exported) = (
             "otel_sdk_processor_span_processed_total",
@@ -227,12 +226,12 @@ async fn every_span_is_confirmed_by_a_collector_that_takes_it() {
     let sender = Sender::new(&collector.address);
     sender.end_spans(SOME);
     sender
-        .until(|account| account.confirmed == SOME as f64)
+        .until(|account| account.confirmed == SOME as u64)
         .await;
     sender.end_spans(3);
     let account = sender.shut_down(PATIENCE).await;
-    assert_eq!(account.confirmed, (SOME + 3) as f64, "{account:?}");
-    assert_eq!((account.waiting, account.in_flight), (0.0, 0.0));
+    assert_eq!(account.confirmed, (SOME + 3) as u64, "{account:?}");
+    assert_eq!((account.waiting, account.in_flight), (0, 0));
     assert_eq!(collector.received(), account.confirmed);
 }
 
@@ -241,10 +240,10 @@ async fn a_slow_collector_confirms_late_and_loses_nothing() {
     let collector = Collector::start(Behaviour::TakesAfter(Duration::from_millis(200))).await;
     let sender = Sender::new(&collector.address);
     sender.end_spans(SOME);
-    let account = sender.until(|account| account.in_flight > 0.0).await;
-    assert!(account.confirmed < SOME as f64, "{account:?}");
+    let account = sender.until(|account| account.in_flight > 0).await;
+    assert!(account.confirmed < SOME as u64, "{account:?}");
     let account = sender.shut_down(PATIENCE).await;
-    assert_eq!(account.confirmed, SOME as f64, "{account:?}");
+    assert_eq!(account.confirmed, SOME as u64, "{account:?}");
 }
 
 #[tokio::test]
@@ -253,23 +252,23 @@ async fn a_partial_success_is_split_into_confirmed_and_rejected() {
     let sender = Sender::new(&collector.address);
     sender.end_spans(10);
     let account = sender.shut_down(PATIENCE).await;
-    assert_eq!((account.confirmed, account.rejected), (6.0, 4.0));
+    assert_eq!((account.confirmed, account.rejected), (6, 4));
     // More than there were cannot have been rejected.
     let collector = Collector::start(Behaviour::TakesAllBut(11)).await;
     let sender = Sender::new(&collector.address);
     sender.end_spans(10);
     let account = sender.shut_down(PATIENCE).await;
-    assert_eq!((account.confirmed, account.rejected), (0.0, 10.0));
+    assert_eq!((account.confirmed, account.rejected), (0, 10));
 }
 
 #[tokio::test]
 async fn what_the_collector_refuses_is_rejected_and_what_may_have_arrived_is_unknown() {
     for (code, rejected, unknown) in [
-        (Code::InvalidArgument, 10.0, 0.0),
-        (Code::ResourceExhausted, 10.0, 0.0),
-        (Code::Unimplemented, 10.0, 0.0),
-        (Code::Unavailable, 0.0, 10.0),
-        (Code::Internal, 0.0, 10.0),
+        (Code::InvalidArgument, 10, 0),
+        (Code::ResourceExhausted, 10, 0),
+        (Code::Unimplemented, 10, 0),
+        (Code::Unavailable, 0, 10),
+        (Code::Internal, 0, 10),
     ] {
         let collector = Collector::start(Behaviour::Refuses(code)).await;
         let sender = Sender::new(&collector.address);
@@ -291,7 +290,7 @@ async fn spans_for_a_collector_that_is_not_there_are_known_to_be_lost() {
     let sender = Sender::new(&address);
     sender.end_spans(SOME);
     let account = sender.shut_down(PATIENCE).await;
-    assert_eq!(account.not_sent, SOME as f64, "{account:?}");
+    assert_eq!(account.not_sent, SOME as u64, "{account:?}");
 }
 
 #[tokio::test]
@@ -308,16 +307,16 @@ async fn spans_in_a_black_hole_time_out_and_those_that_find_no_room_are_dropped(
         "spans waited for an export: {:?}",
         began.elapsed()
     );
-    let account = sender.until(|account| account.in_flight > 0.0).await;
+    let account = sender.until(|account| account.in_flight > 0).await;
     assert!(
-        account.full >= (flood - BOUND - BATCH) as f64 && account.waiting <= BOUND as f64,
+        account.full >= (flood - BOUND - BATCH) as u64 && account.waiting <= BOUND as u64,
         "{account:?}"
     );
-    sender.until(|account| account.timed_out > 0.0).await;
+    sender.until(|account| account.timed_out > 0).await;
     let account = sender.shut_down(Duration::from_millis(200)).await;
-    assert_eq!(account.ended, flood as f64);
-    assert_eq!(account.confirmed, 0.0);
-    assert!(account.waiting > 0.0, "{account:?}");
+    assert_eq!(account.ended, flood as u64);
+    assert_eq!(account.confirmed, 0);
+    assert!(account.waiting > 0, "{account:?}");
 }
 
 #[tokio::test]
@@ -325,10 +324,10 @@ async fn spans_of_a_connection_that_breaks_may_have_arrived() {
     let collector = Collector::start(Behaviour::NeverAnswers).await;
     let sender = Sender::new(&collector.address);
     sender.end_spans(10);
-    sender.until(|_| collector.received() == 10.0).await;
+    sender.until(|_| collector.received() == 10).await;
     collector.stop.cancel();
-    let account = sender.until(|account| account.in_flight == 0.0).await;
-    assert_eq!(account.unknown, 10.0, "{account:?}");
+    let account = sender.until(|account| account.in_flight == 0).await;
+    assert_eq!(account.unknown, 10, "{account:?}");
     assert!(account.confirmed <= collector.received());
     assert!(collector.received() <= account.confirmed + account.unknown);
 }
@@ -349,10 +348,10 @@ async fn a_span_that_is_not_sampled_is_not_in_the_account() {
         Scrape::parse(&sender.registry.render()).value("chitram_trace_sampling_ratio", &[])
     };
     sender.end_spans(10);
-    assert_eq!((sender.account().ended, shown(&sender)), (0.0, Some(0.0)));
+    assert_eq!((sender.account().ended, shown(&sender)), (0, Some(0.0)));
     ratio.set("1".parse::<sampling::Share>().expect("a share"));
     sender.end_spans(10);
     assert_eq!((ratio.get(), shown(&sender)), (1.0, Some(1.0)));
     let account = sender.shut_down(PATIENCE).await;
-    assert_eq!((account.ended, account.confirmed), (10.0, 10.0));
+    assert_eq!((account.ended, account.confirmed), (10, 10));
 }

@@ -7,7 +7,8 @@ use serde::Deserialize;
 #[serde(deny_unknown_fields)]
 pub(super) struct Program {
     /// Its name.
-    pub(super) program: String,
+    #[serde(rename = "program")]
+    pub(super) name: String,
     /// Its metrics.
     #[serde(default)]
     pub(super) metrics: Vec<Metric>,

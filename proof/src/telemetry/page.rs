@@ -18,7 +18,7 @@ pub(super) fn write(programs: &[Program], uses: &Uses) -> String {
     let mut page = HEAD.to_owned();
     for program in programs {
         // Writing to a String cannot fail.
-        let _ = write!(page, "\n## {}\n", program.program);
+        let _ = write!(page, "\n## {}\n", program.name);
         metrics(&mut page, &program.metrics, uses);
         spans(&mut page, &program.spans);
         fields(&mut page, &program.log_fields);
@@ -35,12 +35,12 @@ fn metrics(page: &mut String, metrics: &[Metric], uses: &Uses) {
         let unit = metric.unit.as_deref().unwrap_or("-");
         let labels: Vec<String> = metric.labels.iter().map(label).collect();
         let labels = or_dash(labels.join("<br>"));
-        let users: Vec<String> = uses.of(&metric.name).into_iter().map(cell).collect();
-        let users = or_dash(users.join("<br>"));
+        let by: Vec<String> = uses.of(&metric.name).into_iter().map(cell).collect();
+        let by = or_dash(by.join("<br>"));
         let (name, kind, help) = (&metric.name, &metric.kind, cell(&metric.help));
         let _ = writeln!(
             page,
-            "| `{name}` | {kind} | {unit} | {labels} | {help} | {users} |"
+            "| `{name}` | {kind} | {unit} | {labels} | {help} | {by} |"
         );
     }
     buckets(page, metrics);
