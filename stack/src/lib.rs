@@ -20,6 +20,7 @@ pub mod doctor;
 pub mod error;
 pub mod folder;
 pub mod interrupt;
+pub mod metrics;
 pub mod net;
 pub mod platform;
 pub mod process;

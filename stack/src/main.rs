@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use stack::error::{Error, exit};
 use stack::interrupt::Interrupts;
 use stack::platform::{Ports, Take};
 use stack::process::exec;
-use stack::{doctor, up};
+use stack::{doctor, metrics, up};
 
 /// How long tasks may take to end after everything was stopped.
 const LAST_TASKS: Duration = Duration::from_secs(2);
@@ -41,6 +42,8 @@ enum Command {
     /// List the real servers that this machine has, and how to get the others
     #[command(after_help = DOCTOR_HELP)]
     Doctor(Doctor),
+    /// Print which metrics this program has, as JSON
+    Telemetry,
     /// Run a program that ends when its parent does
     #[command(after_help = EXEC_HELP)]
     Exec(Exec),
@@ -256,6 +259,12 @@ fn run(command: Command) -> u8 {
             .await
         }),
         Command::Doctor(args) => print_doctor(args.json),
+        Command::Telemetry => {
+            let mut out = std::io::stdout().lock();
+            // A closed pipe has read what it wanted.
+            let _ = writeln!(out, "{:#}", metrics::declarations());
+            exit::OK
+        }
         Command::Exec(args) => {
             let (code, sentence) = exec::exec(
                 args.parent,

@@ -106,7 +106,7 @@ fn the_page_of_this_project_is_not_stale() {
     let path = |name: &str| root.join(name);
     let there = |path: &PathBuf| path.is_dir();
     let mut arguments = vec!["--declared".to_owned()];
-    for program in ["chitram", "chitram-load", "chitram-chaos"] {
+    for program in ["chitram", "chitram-load", "chitram-chaos", "chitram-stack"] {
         arguments.push(
             path(&format!("docs/telemetry/{program}.json"))
                 .display()

@@ -1,6 +1,5 @@
 //! The stack's processes: listed, ordered about, counted.
 
-use std::fmt::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::{Path, State};
@@ -11,6 +10,7 @@ use serde::Serialize;
 
 use super::Control;
 use super::problem::Problem;
+use crate::metrics::{PROCESS_RESTARTS, PROCESS_UP};
 use crate::process::{Order, Refused, Remote, Status, Supervision};
 
 /// In the order of their start. Clones share them.
@@ -44,27 +44,16 @@ impl Processes {
             })
     }
 
-    /// Prometheus' text format. Names are the stack's own words, so there is nothing to escape.
+    /// Prometheus' text format.
     pub(super) fn metrics(&self) -> String {
         let views: Vec<View> = self.all().iter().map(View::of).collect();
-        let mut text = "# HELP chitram_stack_process_up 1 while the process runs, else 0.\n\
-            # TYPE chitram_stack_process_up gauge\n"
-            .to_owned();
-        for view in &views {
-            // Writing to a string cannot fail, here and below.
-            let (name, up) = (&view.name, u8::from(view.running));
-            let _ = writeln!(text, "chitram_stack_process_up{{process=\"{name}\"}} {up}");
-        }
-        text += "# HELP chitram_stack_process_restarts_total How many times the process ended by itself and was started again.\n\
-            # TYPE chitram_stack_process_restarts_total counter\n";
-        for view in &views {
-            let (name, restarts) = (&view.name, view.restarts);
-            let _ = writeln!(
-                text,
-                "chitram_stack_process_restarts_total{{process=\"{name}\"}} {restarts}"
-            );
-        }
-        text
+        let up = views
+            .iter()
+            .map(|view| (view.name.as_str(), u64::from(view.running)));
+        let restarts = views
+            .iter()
+            .map(|view| (view.name.as_str(), u64::from(view.restarts)));
+        PROCESS_UP.render(up) + &PROCESS_RESTARTS.render(restarts)
     }
 }
 

@@ -139,7 +139,7 @@ fn command(program: &Path, folder: &Path, port: u16, log: &Path) -> Spec {
         "--storage.tsdb.path=data".to_owned(),
         format!("--storage.tsdb.retention.time={RETENTION}"),
         format!("--web.listen-address=127.0.0.1:{port}"),
-        "--enable-feature=exemplar-storage".to_owned(),
+        "--enable-feature=exemplar-storage,created-timestamp-zero-ingestion".to_owned(),
     ]);
     spec.folder = Some(folder.to_owned());
     spec.grace = GRACE;

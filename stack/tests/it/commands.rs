@@ -33,6 +33,18 @@ fn every_command_shows_examples_and_exit_codes() {
     }
 }
 
+/// Boards, alerts and documents are checked against this file.
+#[test]
+fn the_file_of_declarations_is_what_the_program_prints() {
+    let printed = text(&run(&["telemetry"]).stdout);
+    let file = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../docs/telemetry/chitram-stack.json"
+    );
+    let known = std::fs::read_to_string(file).unwrap();
+    assert!(known == printed, "{file} is stale: run scripts/telemetry");
+}
+
 #[test]
 fn bad_usage_is_exit_code_64() {
     for args in [

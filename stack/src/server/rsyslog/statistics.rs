@@ -1,6 +1,5 @@
 //! rsyslog's counters (its module `impstats`), as the metrics of log shipping.
 
-use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
@@ -9,6 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::refused::Redelivered;
+use crate::metrics::{SHIPPED, SHIPPING_QUEUE};
 
 /// The file is emptied beyond this size: it gets about 2 kB a second.
 const LARGEST_FILE: u64 = 1024 * 1024;
@@ -52,25 +52,8 @@ pub fn render(file: &Path, redelivered: Redelivered) -> String {
         ("rejected", statistics.rejected + redelivered.rejected),
         ("failed", statistics.failed + redelivered.failed),
     ];
-    let mut text = String::from(
-        "# HELP chitram_log_shipping_lines_total Log lines by what Elasticsearch answered to them; failed ones are sent again.
-# TYPE chitram_log_shipping_lines_total counter
-",
-    );
-    for (outcome, count) in lines {
-        // Writing to a string cannot fail.
-        let _ = writeln!(
-            text,
-            "chitram_log_shipping_lines_total{{outcome=\"{outcome}\"}} {count}"
-        );
-    }
     let queue = statistics.queue + redelivered.waiting;
-    text + &format!(
-        "# HELP chitram_log_shipping_queue_lines Log lines that were read and are not yet confirmed.
-# TYPE chitram_log_shipping_queue_lines gauge
-chitram_log_shipping_queue_lines {queue}
-"
-    )
+    SHIPPED.render(lines) + &SHIPPING_QUEUE.render([("", queue)])
 }
 
 fn tail(file: &Path) -> std::io::Result<String> {
