@@ -6,6 +6,7 @@
 
 pub mod boards;
 pub mod cli;
+mod declarations;
 pub mod exit;
 pub mod finding;
 pub mod http;

@@ -1,7 +1,6 @@
 //! The page of all telemetry, written from what programs declare, with the panels and alerts that use each metric; and the
 //! check that the page is not stale.
 
-mod declared;
 mod page;
 mod uses;
 
@@ -9,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use self::declared::Program;
 use self::uses::Uses;
+use crate::declarations::Program;
 use crate::exit::{Exit, Refusal};
 
 /// Write the page of all telemetry from the declarations of programs, or check that it is up to date.
@@ -51,12 +50,11 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Refusal> {
 }
 
 fn page(arguments: &Arguments) -> Result<String, Refusal> {
-    let mut programs = Vec::new();
-    for file in &arguments.declared {
-        let program: Program = serde_json::from_str(&read(file)?)
-            .map_err(|error| bad(file, &format!("no declarations of a program: {error}")))?;
-        programs.push(program);
-    }
+    let programs: Vec<Program> = arguments
+        .declared
+        .iter()
+        .map(|file| Program::read(file))
+        .collect::<Result<_, Refusal>>()?;
     let mut uses = Uses::default();
     if let Some(folder) = &arguments.dashboards {
         for file in files(folder, "json")? {

@@ -9,7 +9,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use promql_parser::parser::{Expr, LabelModifier, VectorSelector};
-use serde::Deserialize;
 
 use super::absence::Absence;
 use super::choices::{self, PLACEHOLDER};
@@ -19,6 +18,7 @@ use super::folder::BoardFile;
 use super::lint::Parsed;
 use super::notes::{Found, Note};
 use super::rule_files::Rules;
+use crate::declarations::{self, Program};
 use crate::exit::Refusal;
 use crate::finding::Finding;
 use crate::promql;
@@ -29,32 +29,6 @@ const OF_PROMETHEUS: &[&str] = &["up", "ALERTS", "ALERTS_FOR_STATE"];
 const OF_SCRAPING: &str = "scrape_";
 /// Series of a histogram or summary beside the family's own name.
 const PARTS: &[&str] = &["_bucket", "_sum", "_count"];
-
-/// The file that a program writes.
-#[derive(Debug, Deserialize)]
-struct Dump {
-    program: String,
-    metrics: Vec<RawMetric>,
-}
-
-#[derive(Debug, Deserialize)]
-struct RawMetric {
-    name: String,
-    kind: String,
-    #[serde(default)]
-    unit: String,
-    #[serde(default)]
-    labels: Vec<RawLabel>,
-    #[serde(default)]
-    buckets: Option<Vec<f64>>,
-}
-
-#[derive(Debug, Deserialize)]
-struct RawLabel {
-    name: String,
-    #[serde(default)]
-    values: Option<Vec<String>>,
-}
 
 /// A declared metric.
 #[derive(Clone, Debug)]
@@ -81,23 +55,20 @@ impl Declared {
         let mut declared = Self::default();
         for file in files {
             let name = file.as_ref().display().to_string();
-            let text = std::fs::read_to_string(file)
-                .map_err(|error| Refusal::usage(format!("{name} cannot be read: {error}")))?;
-            let dump: Dump = serde_json::from_str(&text)
-                .map_err(|error| Refusal::usage(format!("{name}: {error}")))?;
-            for metric in dump.metrics {
-                declared.add(&name, &dump.program, metric);
+            let program = Program::read(file.as_ref())?;
+            for metric in program.metrics {
+                declared.add(&name, &program.name, metric);
             }
         }
         Ok(declared)
     }
 
-    fn add(&mut self, file: &str, program: &str, raw: RawMetric) {
+    fn add(&mut self, file: &str, program: &str, raw: declarations::Metric) {
         let metric = self.metrics.entry(raw.name).or_insert_with(|| Metric {
             file: file.to_owned(),
             program: program.to_owned(),
             kind: raw.kind,
-            unit: raw.unit,
+            unit: raw.unit.unwrap_or_default(),
             labels: BTreeMap::new(),
             buckets: raw.buckets,
         });

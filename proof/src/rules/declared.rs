@@ -5,11 +5,11 @@ use std::path::Path;
 
 use promql_parser::label::{MatchOp, Matcher};
 use promql_parser::parser::Expr;
-use serde::Deserialize;
 
 use super::codes;
 use super::files::Rule;
 use super::tree::{Selection, selections};
+use crate::declarations::{Metric, Program};
 use crate::exit::Refusal;
 use crate::finding::Finding;
 use crate::promql::types::Types;
@@ -42,40 +42,14 @@ struct Series {
     buckets: Vec<f64>,
 }
 
-#[derive(Deserialize)]
-struct Dump {
-    metrics: Vec<Metric>,
-}
-
-#[derive(Deserialize)]
-struct Metric {
-    name: String,
-    kind: String,
-    #[serde(default)]
-    labels: Vec<Label>,
-    #[serde(default)]
-    buckets: Option<Vec<f64>>,
-}
-
-#[derive(Deserialize)]
-struct Label {
-    name: String,
-    #[serde(default)]
-    values: Option<Vec<String>>,
-}
-
 impl Declared {
     /// Reads the declarations of programs, each a JSON file with `metrics`.
     pub(super) fn read(files: &[impl AsRef<Path>]) -> Result<Self, Refusal> {
         let mut declared = Self::default();
         for file in files.iter().map(AsRef::as_ref) {
-            let refused = |reason: String| Refusal::usage(format!("{}: {reason}", file.display()));
-            let text = std::fs::read_to_string(file).map_err(|error| refused(error.to_string()))?;
-            let dump: Dump = serde_json::from_str(&text)
-                .map_err(|error| refused(format!("no declarations of metrics: {error}")))?;
-            dump.metrics
-                .into_iter()
-                .for_each(|metric| declared.add(metric));
+            for metric in Program::read(file)?.metrics {
+                declared.add(metric);
+            }
         }
         Ok(declared)
     }

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::declared::{Field, Label, Metric, Program, Span};
 use super::uses::Uses;
+use crate::declarations::{Field, Label, Metric, Program, Span};
 
 const HEAD: &str = "\
 # Telemetry
