@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use promql_parser::util::parse_duration;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use url::Url;
 
 use crate::http;
+use crate::promql;
 
 /// A server.
 #[derive(Clone, Debug)]
@@ -217,7 +217,7 @@ impl Prometheus {
             .active
             .into_iter()
             .filter_map(|target| {
-                let length = parse_duration(&target.scrape_interval).ok()?;
+                let length = promql::duration(&target.scrape_interval).ok()?;
                 Some((length, target.scrape_pool))
             })
             .collect())

@@ -8,9 +8,11 @@ pub mod types;
 pub mod unit;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use promql_parser::label::{METRIC_NAME, MatchOp, Matcher};
 use promql_parser::parser::{self, Expr, LabelModifier, VectorSelector};
+use promql_parser::util::parse_duration;
 
 /// Longest expression that is read, in bytes. The longest of the well-known mixins has 3 kB.
 pub const MAX_EXPRESSION: usize = 64 << 10;
@@ -24,6 +26,20 @@ pub fn parse(text: &str) -> Result<Expr, String> {
         ));
     }
     parser::parse(text)
+}
+
+/// A length of time as Prometheus writes it: `30s`, `1h30m`. A number alone, which PromQL takes for seconds, is refused, and
+/// with it what is no time: below 0, infinite, too long.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let refused = || format!("`{text}` is no length of time such as 30s");
+    if text.trim().parse::<f64>().is_ok() {
+        return Err(refused());
+    }
+    let length = parse_duration(text).map_err(|_| refused())?;
+    if length.is_zero() {
+        return Err(refused());
+    }
+    Ok(length)
 }
 
 /// The expressions directly below this one, parameters of aggregations included.

@@ -34,6 +34,7 @@ use crate::exit::{Exit, Refusal};
 use crate::finding::Finding;
 use crate::http;
 use crate::prometheus::Prometheus;
+use crate::promql;
 use crate::promql::types::Types;
 
 /// Checks alerting and recording rules, or generates those of objectives.
@@ -67,10 +68,10 @@ pub struct Arguments {
     #[arg(long, value_name = "DIR")]
     tests: Option<PathBuf>,
     /// How often targets are scraped: a range must survive one scrape that fails
-    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = promql::duration)]
     scrape_interval: Duration,
     /// How often groups without an interval of their own are evaluated
-    #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = promql::duration)]
     evaluation_interval: Duration,
     /// How the findings are printed
     #[arg(long, value_enum, default_value = "text")]
@@ -294,11 +295,6 @@ fn print(report: &Report) {
             many => format!("{many} findings"),
         }
     );
-}
-
-/// A duration as Prometheus writes it.
-fn duration(text: &str) -> Result<Duration, String> {
-    promql_parser::util::parse_duration(text)
 }
 
 #[cfg(test)]

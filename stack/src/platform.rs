@@ -110,8 +110,8 @@ impl Platform {
     async fn start_parts(&mut self, setup: &Setup) -> Result<(), Error> {
         let context = self.context.clone();
         let logs = logs::start(&context, setup.take, setup.ports.elasticsearch);
-        let (logs, served) = tokio::join!(logs, self.start_served(setup));
-        match logs? {
+        let (logs, ()) = tokio::try_join!(logs, self.start_served(setup))?;
+        match logs {
             Some(logs) => {
                 let after_control = self.parts.len().min(1);
                 let parts = logs.into_parts(&context)?;
@@ -120,7 +120,6 @@ impl Platform {
             None if setup.take == Take::Found => self.missing.push("Elasticsearch"),
             None => {}
         }
-        served?;
         self.context.folder.update(|state| {
             state.environment = State::environment_of(&state.servers);
         })

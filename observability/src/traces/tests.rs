@@ -300,14 +300,9 @@ async fn spans_in_a_black_hole_time_out_and_those_that_find_no_room_are_dropped(
     let address = format!("http://{}", black_hole.local_addr().expect("bound"));
     let sender = Sender::new(&address);
     let flood = 2 * BOUND;
-    let began = Instant::now();
     sender.end_spans(flood);
-    assert!(
-        began.elapsed() < Duration::from_secs(2),
-        "spans waited for an export: {:?}",
-        began.elapsed()
-    );
     let account = sender.until(|account| account.in_flight > 0).await;
+    // One that waited for an export would not have been dropped.
     assert!(
         account.full >= (flood - BOUND - BATCH) as u64 && account.waiting <= BOUND as u64,
         "{account:?}"

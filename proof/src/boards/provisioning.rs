@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use promql_parser::util::parse_duration;
 use serde::Deserialize;
 
 use crate::exit::Refusal;
+use crate::promql;
 
 /// Grafana's own default for a Prometheus that does not say how often it scrapes.
 const DEFAULT: Duration = Duration::from_secs(15);
@@ -55,7 +55,7 @@ pub fn scrape_interval(boards: &Path) -> Result<Duration, Refusal> {
             .filter(|source| source.kind == "prometheus")
             .find_map(|source| source.data.time_interval);
         if let Some(told) = told {
-            return parse_duration(&told).map_err(|_| {
+            return promql::duration(&told).map_err(|_| {
                 Refusal::usage(format!(
                     "{name}: timeInterval `{told}` is no length such as 15s"
                 ))

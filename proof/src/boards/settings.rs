@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use promql_parser::util::parse_duration;
 use url::Url;
+
+use crate::promql;
 
 /// Proves that every panel of Grafana's boards shows what is so.
 ///
@@ -86,11 +87,7 @@ pub struct Settings {
 }
 
 fn length(text: &str) -> Result<Duration, String> {
-    let length = parse_duration(text).map_err(|_| "write a length such as 30s, 15m or 1h")?;
-    if length.is_zero() {
-        return Err("the length must be more than 0".to_owned());
-    }
-    Ok(length)
+    promql::duration(text)
 }
 
 fn moment(text: &str) -> Result<f64, String> {

@@ -142,7 +142,7 @@ fn board(view: &BoardView, preview: &Preview, uids: &Uids) -> Markup {
         .map(|one| event::events(one, preview.range))
         .collect();
     html! {
-        section.board id=(anchor(&board.uid)) {
+        section.board id=(place(view)) {
             h2 { (name(view)) " " (badges(view)) }
             @if !board.description.is_empty() { div.description { (markdown(&board.description, uids)) } }
             dl.context {

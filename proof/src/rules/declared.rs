@@ -231,7 +231,7 @@ mod tests {
     use super::super::testing::rule;
     use super::*;
 
-    const DUMP: &str = r#"{"metrics": [
+    const DUMP: &str = r#"{"program": "caller", "metrics": [
         {"name": "calls_total", "kind": "counter", "labels": [{"name": "outcome", "values": ["ok", "timeout", "io"]}, {"name": "peer", "values": null}]},
         {"name": "depth", "kind": "gauge", "labels": []},
         {"name": "wait_seconds", "kind": "histogram", "labels": [], "buckets": [0.25, 1.0]}

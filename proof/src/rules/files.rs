@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use promql_parser::parser::Expr;
-use promql_parser::util::parse_duration;
 use serde::Deserialize;
 
 use super::codes;
@@ -255,7 +254,7 @@ impl Folder {
         let interval = group
             .interval
             .as_deref()
-            .and_then(|text| parse_duration(text).ok());
+            .and_then(|text| promql::duration(text).ok());
         for (index, raw) in group.rules.into_iter().enumerate() {
             let kind = match (raw.alert, raw.record) {
                 (Some(alert), _) => Kind::Alert(alert),

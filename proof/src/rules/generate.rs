@@ -156,9 +156,15 @@ fn alert(text: &mut String, objective: &Objective, severity: &str) {
         .map(|pair| {
             let (long, short) = (pair.long.name, pair.short.name);
             let threshold = format!("{} * {}", pair.factor, objective.budget());
+            // An average over a window that is not filled yet would tell of more events than there were.
+            let filled = if pair.short == BASE {
+                String::new()
+            } else {
+                format!("\n  and slo:events:rate{}{slo} offset {short}", BASE.name)
+            };
             format!(
                 "(\n  slo:error_ratio:rate{long}{slo} > {threshold}\n  and slo:error_ratio:rate{short}{slo} > {threshold}\n  \
-                 and slo:events:rate{short}{slo} * {} >= {}\n)",
+                 and slo:events:rate{short}{slo} * {} >= {}{filled}\n)",
                 pair.short.seconds,
                 pair.least_events(objective)
             )

@@ -4,11 +4,13 @@ use std::path::Path;
 
 use promql_parser::label::MatchOp;
 use promql_parser::parser::{Expr, VectorSelector};
-use promql_parser::util::parse_duration;
 use serde::Deserialize;
 
 use crate::exit::Refusal;
 use crate::promql;
+
+/// The largest share that can be promised: of its budget, one event in ten million, numbers still tell something.
+const MOST: f64 = 0.999_999_9;
 
 /// The file, checked.
 #[derive(Debug)]
@@ -124,9 +126,9 @@ impl Objective {
         if raw.name.is_empty() || !raw.name.chars().all(kebab) {
             return Err("name must be lowercase letters, digits and hyphens".to_owned());
         }
-        if !(raw.objective > 0.0 && raw.objective < 1.0) {
+        if !(raw.objective > 0.0 && raw.objective <= MOST) {
             return Err(format!(
-                "objective is {}, but must be a share between 0 and 1, such as 0.999",
+                "objective is {}, but must be a share above 0 and at most {MOST}, such as 0.999",
                 raw.objective
             ));
         }
@@ -139,7 +141,7 @@ impl Objective {
             _ => return Err("give either good or bad".to_owned()),
         };
         if let Some(duration) = &raw.settles_after {
-            parse_duration(duration).map_err(|error| format!("settles_after: {error}"))?;
+            promql::duration(duration).map_err(|error| format!("settles_after: {error}"))?;
         }
         check_selector("total", &raw.total)?;
         check_selector("good or bad", part.selector())?;

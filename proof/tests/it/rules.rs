@@ -3,6 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+/// What the programs of this project declare.
+const DECLARED: [&str; 4] = [
+    "docs/telemetry/chitram.json",
+    "docs/telemetry/chitram-chaos.json",
+    "docs/telemetry/chitram-load.json",
+    "docs/telemetry/chitram-stack.json",
+];
+
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
@@ -40,13 +48,34 @@ fn tool(name: &str) -> Option<PathBuf> {
 
 #[test]
 fn the_rules_of_this_project_have_no_findings() {
-    let output = rules(&["alerts", "--runbooks", "docs/runbooks"]);
+    let mut arguments = vec!["alerts", "--runbooks", "docs/runbooks"];
+    arguments.extend(["--dashboards", "dashboards"]);
+    arguments.extend(DECLARED.iter().flat_map(|file| ["--declared", file]));
+    let output = rules(&arguments);
     let said = text(&output);
     if tool("promtool").is_none() {
         assert!(said.contains("not run: promtool"), "{said}");
     }
     assert_eq!(output.status.code(), Some(0), "{said}");
     assert!(said.contains("no findings"), "{said}");
+}
+
+#[test]
+fn the_boards_of_this_project_have_no_findings() {
+    let boards = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_chitram-proof"))
+            .args(["boards", "dashboards"])
+            .args(arguments)
+            .current_dir(repository())
+            .output()
+            .expect("the program runs");
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    };
+    boards(&["--format", "--check"]);
+    let mut arguments = vec!["--static", "--rules", "alerts/rules"];
+    arguments.extend(["--expectations", "dashboards/expectations.toml"]);
+    arguments.extend(DECLARED.iter().flat_map(|file| ["--declared", file]));
+    boards(&arguments);
 }
 
 #[test]

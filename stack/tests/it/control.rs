@@ -60,6 +60,7 @@ async fn post(url: &str, body: &'static str) -> (StatusCode, Value) {
     let answer = net::http()
         .unwrap()
         .post(url)
+        .timeout(DEADLINE)
         .body(body)
         .send()
         .await

@@ -78,7 +78,7 @@ impl Up {
 
     pub(crate) async fn stop(mut self, signal: Signal) {
         self.run.signal(signal);
-        let code = self.run.exit_code(DEADLINE).await;
+        let code = self.run.exit_code(START).await;
         assert_eq!(code, Some(0), "{}", self.run.stderr());
         self.run.assert_nothing_left().await;
         assert_eq!(entries(self.folder.path()), ["logs", "stack.lock"]);

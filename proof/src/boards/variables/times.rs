@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use promql_parser::util::parse_duration;
+use crate::promql;
 
 /// The range that a board shows, and the steps of a panel in it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -78,9 +78,5 @@ fn text_of(length: Duration) -> String {
 
 /// An interval of a panel or variable: `30s`, `>30s`, `1m`. A number alone is none, though PromQL takes it for seconds.
 pub fn interval(text: &str) -> Option<Duration> {
-    let text = text.trim().trim_start_matches(['>', '=']);
-    if text.parse::<f64>().is_ok() {
-        return None;
-    }
-    parse_duration(text).ok()
+    promql::duration(text.trim().trim_start_matches(['>', '='])).ok()
 }

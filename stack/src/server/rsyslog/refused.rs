@@ -19,6 +19,8 @@ use tokio_util::sync::CancellationToken;
 use crate::console;
 use crate::net;
 
+/// As long as rsyslog itself waits for an answer (`indexTimeout` in its configuration): a batch may be of 4 MB.
+const BULK_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often the file is looked at, and the pause before a refused batch is sent again.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// The longest entry that is read: a batch has at most 4 MB, twice that when all of it is escaped.
@@ -199,6 +201,7 @@ async fn send(bulk: &str, items: &[Item]) -> Sent {
     let request = client
         .post(bulk)
         .header("content-type", "application/x-ndjson")
+        .timeout(BULK_TIMEOUT)
         .body(body);
     let Ok(answer) = request.send().await else {
         return Sent::NotNow;

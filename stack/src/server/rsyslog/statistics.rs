@@ -39,8 +39,8 @@ pub fn read(file: &Path) -> Option<Statistics> {
     parse(&tail(file).ok()?)
 }
 
-/// As Prometheus text: of rsyslog itself and of what is sent again for it. Without counters the series are absent: that
-/// is what `absent()` in an alert sees.
+/// As Prometheus text: of rsyslog itself and of what is sent again for it. Without counters the series are absent, which
+/// the alert on stopped shipping sees.
 pub fn render(file: &Path, redelivered: Redelivered) -> String {
     let Some(statistics) = read(file).filter(|_| is_fresh(file)) else {
         return String::new();
