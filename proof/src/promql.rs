@@ -31,7 +31,7 @@ pub fn parse(text: &str) -> Result<Expr, String> {
 /// A length of time as Prometheus writes it: `30s`, `1h30m`. A number alone, which PromQL takes for seconds, is refused, and
 /// with it what is no time: below 0, infinite, too long.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    let refused = || format!("`{text}` is no length of time such as 30s");
+    let refused = || format!("invalid length of time `{text}`: write it like 30s or 1h30m");
     if text.trim().parse::<f64>().is_ok() {
         return Err(refused());
     }

@@ -288,7 +288,17 @@ mod tests {
             (
                 "title",
                 "settles_after = \"soon\"\ntitle",
-                "settles_after: not a valid duration",
+                "settles_after: invalid length of time `soon`",
+            ),
+            (
+                "title",
+                "settles_after = \"-30\"\ntitle",
+                "settles_after: invalid length of time `-30`",
+            ),
+            (
+                "title",
+                "settles_after = \"1e30\"\ntitle",
+                "settles_after: invalid length of time `1e30`",
             ),
         ] {
             let text = GOOD.replacen(from, to, 1);
