@@ -57,7 +57,7 @@ pub fn scrape_interval(boards: &Path) -> Result<Duration, Refusal> {
         if let Some(told) = told {
             return promql::duration(&told).map_err(|_| {
                 Refusal::usage(format!(
-                    "{name}: timeInterval `{told}` is no length such as 15s"
+                    "{name}: invalid timeInterval `{told}`: write it like 15s"
                 ))
             });
         }
