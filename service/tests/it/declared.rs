@@ -52,6 +52,15 @@ async fn a_fresh_scrape_is_small_and_declared() {
         let (bytes, lines) = (text.len(), text.lines().count());
         assert!(bytes < most, "{format}: {bytes} bytes, {lines} lines");
     }
+    // Objectives are about these: without a series they count as not measured.
+    for source in ["source=\"stored\"", "source=\"rendered\""] {
+        let count = "chitram_render_duration_seconds_count";
+        let mut lines = classic.lines();
+        assert!(
+            lines.any(|line| line.starts_with(count) && line.contains(source)),
+            "{source}"
+        );
+    }
     service.stop().await;
 }
 
