@@ -25,7 +25,7 @@ help:
 	@echo "make bench-imaging  imaging beside libvips and the image crate (ARGS=\"--case NAME --sweep --quantisation --help\")"
 
 demo:
-	cargo build --locked --profile demo --bins
+	cargo build --locked --profile demo --workspace --exclude proof --bins
 	target/demo/chitram-stack demo $(ARGS)
 
 test:
@@ -44,7 +44,7 @@ bench:
 	cargo bench --locked -p stack --bench fault_proxy
 
 soak:
-	cargo build --locked --profile demo --bins
+	cargo build --locked --profile demo --workspace --exclude proof --bins
 	CHITRAM_SOAK=$(TURNS) cargo test --locked --no-fail-fast --profile demo -p stack --test demo -- --nocapture shipped::
 
 toxiproxy-orders:
