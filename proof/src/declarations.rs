@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::exit::Refusal;
+use crate::files;
 
 /// One program.
 #[derive(Debug, Deserialize)]
@@ -28,7 +29,7 @@ impl Program {
     /// Reads a file of declarations.
     pub(crate) fn read(file: &Path) -> Result<Self, Refusal> {
         let refused = |reason: String| Refusal::usage(format!("{}: {reason}", file.display()));
-        let text = std::fs::read_to_string(file).map_err(|error| refused(error.to_string()))?;
+        let text = files::read(file)?;
         serde_json::from_str(&text)
             .map_err(|error| refused(format!("not the declarations of a program: {error}")))
     }

@@ -8,6 +8,7 @@ pub mod boards;
 pub mod cli;
 mod declarations;
 pub mod exit;
+mod files;
 pub mod finding;
 pub mod http;
 pub mod preview;

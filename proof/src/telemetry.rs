@@ -11,6 +11,7 @@ use clap::Args;
 use self::uses::Uses;
 use crate::declarations::Program;
 use crate::exit::{Exit, Refusal};
+use crate::files;
 
 /// Write the page of all telemetry from the declarations of programs, or check that it is up to date.
 #[derive(Debug, Args)]
@@ -40,7 +41,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Refusal> {
         std::fs::write(file, &page).map_err(|error| bad(file, &error.to_string()))?;
     }
     if let Some(file) = &arguments.check {
-        let found = read(file)?;
+        let found = files::read(file)?;
         if let Some(sentence) = difference(&found, &page) {
             println!("stale-page {}: {sentence}", file.display());
             return Ok(Exit::Findings);
@@ -57,14 +58,14 @@ fn page(arguments: &Arguments) -> Result<String, Refusal> {
         .collect::<Result<_, Refusal>>()?;
     let mut uses = Uses::default();
     if let Some(folder) = &arguments.dashboards {
-        for file in files(folder, "json")? {
-            uses.read_board(&read(&file)?)
+        for file in files::listed(folder, &["json"])? {
+            uses.read_board(&files::read(&file)?)
                 .map_err(|reason| bad(&file, &reason))?;
         }
     }
     if let Some(folder) = &arguments.rules {
-        for file in files(folder, "yml")? {
-            uses.read_rules(&read(&file)?)
+        for file in files::listed(folder, &["yml", "yaml"])? {
+            uses.read_rules(&files::read(&file)?)
                 .map_err(|reason| bad(&file, &reason))?;
         }
     }
@@ -88,21 +89,6 @@ fn difference(found: &str, wanted: &str) -> Option<String> {
             ));
         }
     }
-}
-
-/// The files of a folder with this extension, in the order of their names.
-fn files(folder: &Path, extension: &str) -> Result<Vec<PathBuf>, Refusal> {
-    let entries = std::fs::read_dir(folder).map_err(|error| bad(folder, &error.to_string()))?;
-    let mut files: Vec<PathBuf> = entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.extension().is_some_and(|found| found == extension))
-        .collect();
-    files.sort();
-    Ok(files)
-}
-
-fn read(file: &Path) -> Result<String, Refusal> {
-    std::fs::read_to_string(file).map_err(|error| bad(file, &error.to_string()))
 }
 
 fn bad(file: &Path, reason: &str) -> Refusal {

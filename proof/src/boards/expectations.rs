@@ -10,6 +10,7 @@ use super::notes::{Found, found_in};
 use super::queries;
 use super::truth::Comparison;
 use crate::exit::Refusal;
+use crate::files;
 use crate::finding::Finding;
 
 /// The file.
@@ -146,8 +147,7 @@ impl Expectations {
     /// Reads the file.
     pub fn read(path: &Path) -> Result<Self, Refusal> {
         let name = path.display();
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| Refusal::usage(format!("{name} cannot be read: {error}")))?;
+        let text = files::read(path)?;
         Self::parse(&text).map_err(|sentence| Refusal::usage(format!("{name}: {sentence}")))
     }
 

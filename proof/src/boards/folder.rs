@@ -8,14 +8,13 @@ use serde_json::Value;
 use super::codes;
 use super::model::Board;
 use crate::exit::Refusal;
+use crate::files;
 use crate::finding::Finding;
 
 /// Boards that are read at most.
 const MAX_BOARDS: usize = 500;
 /// Folders inside folders that are looked into.
 const MAX_DEPTH: usize = 4;
-/// Largest board, in bytes. Grafana's own database column is of this order.
-const MAX_BYTES: u64 = 8 << 20;
 /// Panels of one board at most, rows included.
 const MAX_PANELS: usize = 1000;
 
@@ -53,7 +52,7 @@ pub struct Folder {
 pub fn read(path: &Path) -> Result<Folder, Refusal> {
     let mut folder = Folder::default();
     for file in files(path)? {
-        let text = text(&file)?;
+        let text = files::read(&file)?;
         match board(&file, text)? {
             Ok(board) => folder.boards.push(board),
             Err(finding) => folder.refused.push(finding),
@@ -103,19 +102,6 @@ fn look_into(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<()
         }
     }
     Ok(())
-}
-
-/// The text of a board's file.
-pub fn text(file: &Path) -> Result<String, Refusal> {
-    let name = file.display();
-    let unreadable = |error| Refusal::usage(format!("{name} cannot be read: {error}"));
-    let size = file.metadata().map_err(unreadable)?.len();
-    if size > MAX_BYTES {
-        return Err(Refusal::usage(format!(
-            "{name} has {size} bytes, more than {MAX_BYTES}"
-        )));
-    }
-    std::fs::read_to_string(file).map_err(unreadable)
 }
 
 /// As Grafana's API gives a board.

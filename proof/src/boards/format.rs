@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::folder;
 use crate::exit::Refusal;
+use crate::files;
 
 /// Fields of a board that are the database's.
 const OF_THE_DATABASE: &[&str] = &["id", "version", "iteration"];
@@ -28,7 +29,7 @@ pub fn folder(path: &Path, mode: Mode) -> Result<Vec<String>, Refusal> {
     let mut differed = Vec::new();
     for file in folder::files(path)? {
         let name = file.display().to_string();
-        let text = folder::text(&file)?;
+        let text = files::read(&file)?;
         let canonical =
             canonical(&text).map_err(|error| Refusal::usage(format!("{name}: {error}")))?;
         if canonical == text {

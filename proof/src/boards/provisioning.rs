@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::exit::Refusal;
+use crate::files;
 use crate::promql;
 
 /// Grafana's own default for a Prometheus that does not say how often it scrapes.
@@ -45,8 +46,7 @@ pub fn scrape_interval(boards: &Path) -> Result<Duration, Refusal> {
             continue;
         }
         let name = path.display();
-        let text = std::fs::read_to_string(&path)
-            .map_err(|error| Refusal::usage(format!("{name} cannot be read: {error}")))?;
+        let text = files::read(&path)?;
         let file: File = serde_saphyr::from_str(&text)
             .map_err(|error| Refusal::usage(format!("{name}: {error}")))?;
         let told = file

@@ -6,10 +6,8 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::exit::Refusal;
+use crate::files;
 use crate::promql;
-
-/// Rule files that are read at most.
-const MAX_FILES: usize = 1000;
 
 /// What rules use and make.
 #[derive(Clone, Debug, Default)]
@@ -41,31 +39,16 @@ struct Rule {
 impl Rules {
     /// Reads every `*.yml` and `*.yaml` in the folder; files without `groups` are passed over.
     pub fn read(folder: &Path) -> Result<Self, Refusal> {
-        let unreadable =
-            |error| Refusal::usage(format!("{} cannot be read: {error}", folder.display()));
         let mut rules = Self::default();
-        for (count, entry) in std::fs::read_dir(folder).map_err(unreadable)?.enumerate() {
-            let path = entry.map_err(unreadable)?.path();
-            if count == MAX_FILES {
-                return Err(Refusal::usage(format!(
-                    "{} has more than {MAX_FILES} files",
-                    folder.display()
-                )));
-            }
-            if path
-                .extension()
-                .is_some_and(|extension| extension == "yml" || extension == "yaml")
-            {
-                rules.add(&path)?;
-            }
+        for path in files::listed(folder, &["yml", "yaml"])? {
+            rules.add(&path)?;
         }
         Ok(rules)
     }
 
     fn add(&mut self, path: &Path) -> Result<(), Refusal> {
         let name = path.display();
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| Refusal::usage(format!("{name} cannot be read: {error}")))?;
+        let text = files::read(path)?;
         let file: File = serde_saphyr::from_str(&text)
             .map_err(|error| Refusal::usage(format!("{name}: {error}")))?;
         for rule in file.groups.into_iter().flat_map(|group| group.rules) {

@@ -128,7 +128,7 @@ pub(super) fn boards(folder: &Path) -> Result<Boards, Refusal> {
     for file in files(folder, "json")? {
         let path = folder.join(&file);
         let refused = |reason: String| Refusal::usage(format!("{}: {reason}", path.display()));
-        let text = std::fs::read_to_string(&path).map_err(|error| refused(error.to_string()))?;
+        let text = crate::files::read(&path)?;
         let board: Board =
             serde_json::from_str(&text).map_err(|error| refused(format!("no board: {error}")))?;
         if let Some(uid) = board.uid {

@@ -7,6 +7,7 @@ use promql_parser::parser::{Expr, VectorSelector};
 use serde::Deserialize;
 
 use crate::exit::Refusal;
+use crate::files;
 use crate::promql;
 
 /// The largest share that can be promised: of its budget, one event in ten million, numbers still tell something.
@@ -85,8 +86,7 @@ struct Raw {
 impl Objectives {
     /// Reads and checks a file. The error names the file, and the objective and field at fault.
     pub(super) fn read(file: &Path) -> Result<Self, Refusal> {
-        let text = std::fs::read_to_string(file)
-            .map_err(|error| Refusal::usage(format!("can't read {}: {error}", file.display())))?;
+        let text = files::read(file)?;
         Self::parse(&text).map_err(|reason| Refusal::usage(format!("{}: {reason}", file.display())))
     }
 

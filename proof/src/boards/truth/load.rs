@@ -9,6 +9,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::exit::Refusal;
+use crate::files;
 
 /// What a load generator counted and measured.
 #[derive(Clone, Debug, Deserialize)]
@@ -96,8 +97,7 @@ impl Truth {
     /// Reads either form.
     pub fn read(path: &Path) -> Result<Self, Refusal> {
         let name = path.display();
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| Refusal::usage(format!("{name} cannot be read: {error}")))?;
+        let text = files::read(path)?;
         Self::parse(&text).map_err(|reason| Refusal::usage(format!("{name}: {reason}")))
     }
 
