@@ -17,7 +17,7 @@ use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 use tokio::sync::mpsc;
 use tonic::transport::Endpoint;
 
-use super::export::{self, BATCH};
+use super::export;
 use crate::metrics::{Counter, Desc, Gauge, Label, Registry};
 use crate::propagation::BAGGAGE_KEYS;
 
@@ -163,8 +163,8 @@ impl Processor {
         resource: &Resource,
         registry: &Registry,
     ) -> io::Result<Self> {
-        // What the exporter has in hand waits too, until it is sent.
-        let (queue, spans) = mpsc::channel(BOUND - BATCH);
+        // The batch that the exporter fills waits too, until it is sent, which a full one is at once.
+        let (queue, spans) = mpsc::channel(BOUND);
         let (orders, ordered) = mpsc::channel(8);
         let account = Account::new(registry);
         export::start(endpoint, resource, spans, ordered, account.clone())?;

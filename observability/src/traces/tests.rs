@@ -315,6 +315,21 @@ async fn spans_in_a_black_hole_time_out_and_those_that_find_no_room_are_dropped(
 }
 
 #[tokio::test]
+async fn a_queue_that_drops_spans_is_seen_to_be_full() {
+    let black_hole = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = format!("http://{}", black_hole.local_addr().expect("bound"));
+    let sender = Sender::new(&address);
+    sender.end_spans(BATCH);
+    sender.until(|account| account.in_flight > 0).await;
+    // Filled up at each look: an export that times out makes room.
+    let full = |account: &Account| {
+        sender.end_spans(BOUND);
+        account.full > 0 && account.waiting == BOUND as u64
+    };
+    sender.until(full).await;
+}
+
+#[tokio::test]
 async fn spans_of_a_connection_that_breaks_may_have_arrived() {
     let collector = Collector::start(Behaviour::NeverAnswers).await;
     let sender = Sender::new(&collector.address);
