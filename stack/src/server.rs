@@ -28,8 +28,7 @@ mod user;
 pub mod versitygw;
 
 pub use find::{Backend, Found, Source};
-pub use launch::{Launch, Running};
-pub(crate) use launch::{answers_ok, start_on_ports};
+pub use launch::{Launch, Running, answers_ok, start_on_ports};
 
 use crate::console;
 

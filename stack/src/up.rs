@@ -125,13 +125,13 @@ fn next_steps(endpoints: &Endpoints, load: &Path, targets: &Path) -> Vec<String>
             "render",
             format!("curl -o small.webp '{images}/ID/render?w=320&format=webp'"),
         );
+        let (load, targets) = (load.display(), targets.display());
+        // A platform that was just started has no picture to ask for.
+        let seed = format!("{load} pictures $D && {load} seed $D --target {api}");
+        step("seed", format!("D=$(mktemp -d); {seed}"));
         step(
             "load",
-            format!(
-                "{} run smoke --target {api} --targets-dir {}",
-                load.display(),
-                targets.display()
-            ),
+            format!("{load} run smoke --target {api} --targets-dir {targets}"),
         );
         if let Some(jaeger) = &endpoints.jaeger {
             let parent = format!("traceparent: 00-{TRACE}-00f067aa0ba902b7-01");
@@ -199,6 +199,7 @@ mod tests {
         for part in [
             "--data-binary @photo.jpg http://127.0.0.1:1/v1/images",
             "'http://127.0.0.1:1/v1/images/ID/render?w=320&format=webp'",
+            "/bin/chitram-load seed $D --target http://127.0.0.1:1\n",
             "/bin/chitram-load run smoke --target http://127.0.0.1:1 --targets-dir /d/targets",
             "curl http://127.0.0.1:2/api/traces/4bf92f3577b34da6a3ce929d0e0e4736",
             "'http://127.0.0.1:3/api/v1/targets?state=active'",

@@ -3,16 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use stack::process::{Child, Launcher, Spec, spawn};
-use stack::server::find::on_path_or_cached;
-use stack::server::{Backend, Found, Source, require};
-use tempfile::TempDir;
-
-/// How long a server may take to start on a loaded machine.
-const READY_DEADLINE: Duration = Duration::from_mins(1);
+use stack::process::Spec;
+use stack::server::{Launch, Running, Source, answers_ok, prometheus, require, start_on_ports};
 
 /// Runs `chitram-proof boards` with these arguments.
 pub(crate) fn boards(arguments: &[&str]) -> Output {
@@ -49,7 +43,7 @@ pub(crate) fn codes(report: &Value) -> Vec<String> {
 }
 
 /// A folder with boards and other files.
-pub(crate) struct Folder(TempDir);
+pub(crate) struct Folder(tempfile::TempDir);
 
 impl Folder {
     pub(crate) fn new() -> Self {
@@ -135,28 +129,16 @@ pub(crate) const LOAD: (u32, u32) = (BEGIN + 200, BEGIN + 700);
 /// A Prometheus that has the data of [`exposition`], or `None` with a line that says what is missing.
 pub(crate) struct Prometheus {
     pub(crate) url: String,
-    _child: Child,
-    _folder: TempDir,
+    _running: Running,
 }
 
 pub(crate) fn prometheus() -> Option<Prometheus> {
-    let found = |name: &str| {
-        on_path_or_cached(name).map(|program| Found {
-            source: Source::Program(program),
-            version: "3".to_owned(),
-        })
-    };
-    let need = |name: &'static str| {
-        require(Backend {
-            name,
-            role: "metrics",
-            install: "scripts/backends (needs Go)",
-            found: found(name),
-        })
-    };
-    let (Source::Program(server), Source::Program(tool)) =
-        (need("prometheus")?.source, need("promtool")?.source)
-    else {
+    let (server, tool) = (
+        require(prometheus::find())?.source,
+        require(prometheus::find_promtool())?.source,
+    );
+    let (Source::Program(server), Source::Program(tool)) = (server, tool) else {
+        eprintln!("not run: needs a Prometheus of its own, not one given by its URL");
         return None;
     };
     Some(start(&server, &tool))
@@ -179,40 +161,37 @@ fn start(server: &Path, tool: &Path) -> Prometheus {
     );
     let config = folder.path().join("prometheus.yml");
     fs::write(&config, "global: {}\n").unwrap();
-    let log = folder.path().join("prometheus.log");
-    let port = stack::net::free_port().unwrap();
-    let mut spec = Spec::new("prometheus", server, &log).args([
-        format!("--config.file={}", config.display()),
-        format!("--storage.tsdb.path={}", data.display()),
-        "--storage.tsdb.retention.time=100y".to_owned(),
-        format!("--web.listen-address=127.0.0.1:{port}"),
-    ]);
-    spec.folder = Some(folder.path().to_owned());
-    let child = spawn(&Launcher::find().unwrap(), &spec).unwrap();
-    let url = format!("http://127.0.0.1:{port}");
-    wait_until_ready(&url, &log);
-    Prometheus {
-        url,
-        _child: child,
-        _folder: folder,
-    }
-}
-
-fn wait_until_ready(url: &str, log: &Path) {
+    let home = folder.path().to_owned();
+    let spec = |ports: &[u16], log: &Path| {
+        let mut spec = Spec::new("prometheus", server, log).args([
+            format!("--config.file={}", config.display()),
+            format!("--storage.tsdb.path={}", data.display()),
+            "--storage.tsdb.retention.time=100y".to_owned(),
+            format!("--web.listen-address=127.0.0.1:{}", ports[0]),
+        ]);
+        spec.folder = Some(home.clone());
+        Ok(spec)
+    };
+    let ready =
+        async |ports: &[u16]| answers_ok(&format!("http://127.0.0.1:{}/-/ready", ports[0])).await;
+    let launch = Launch::for_test().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
-    let client = proof::http::client().unwrap();
-    let end = Instant::now() + READY_DEADLINE;
-    loop {
-        let answer = runtime.block_on(async { client.get(format!("{url}/-/ready")).send().await });
-        if answer.is_ok_and(|answer| answer.status().is_success()) {
-            return;
-        }
-        let written = fs::read_to_string(log).unwrap_or_default();
-        assert!(Instant::now() < end, "Prometheus is not ready: {written}");
-        std::thread::sleep(Duration::from_millis(50));
+    let (running, ports) = runtime
+        .block_on(start_on_ports(
+            &launch,
+            "prometheus",
+            1,
+            Some(folder),
+            spec,
+            ready,
+        ))
+        .unwrap();
+    Prometheus {
+        url: format!("http://127.0.0.1:{}", ports[0]),
+        _running: running,
     }
 }
 

@@ -81,10 +81,17 @@ impl Logs {
         if let Some(Rsyslog { running, files }) = self.shipper {
             parts.push(Part::process(context, running, nothing)?);
             let (url, counts) = (self.url, Counts::default());
-            let (statistics, redelivered) = (files.statistics, counts.clone());
+            let (written, redelivered) = (files.statistics.clone(), counts.clone());
             context.control.collect(Arc::new(move || {
-                statistics::render(&statistics, redelivered.get())
+                statistics::render(&written, redelivered.get())
             }));
+            parts.push(Part::task(
+                "the watch over the statistics of log shipping",
+                |shutdown| async {
+                    statistics::keep_short(files.statistics, shutdown).await;
+                    Ok(())
+                },
+            ));
             parts.push(Part::task(
                 "the redelivery of refused log lines",
                 |shutdown| follow(files.refused, url, counts, shutdown),

@@ -98,7 +98,7 @@ impl Drop for TemporaryLog {
 
 /// Starts `name` on `ports` free ports (the first is [`Launch::port`] if that is given), and waits until the process
 /// itself listens on each and `ready` says so. `data` is removed when the server has stopped.
-pub(crate) async fn start_on_ports(
+pub async fn start_on_ports(
     launch: &Launch,
     name: &str,
     ports: usize,
@@ -196,7 +196,7 @@ fn new_folder(name: &str, parent: &Path) -> Result<TempDir, Error> {
 }
 
 /// Whether a GET answers 200.
-pub(crate) async fn answers_ok(url: &str) -> bool {
+pub async fn answers_ok(url: &str) -> bool {
     let Ok(client) = net::http() else {
         return false;
     };

@@ -1,12 +1,11 @@
 //! A real Prometheus 3 that scrapes one process.
 
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use serde_json::Value;
-use stack::server::{self, Backend, Found, Source};
-use tempfile::TempDir;
+use stack::process::Spec;
+use stack::server::{self, Launch, Running, Source, answers_ok, prometheus, start_on_ports};
 
 use super::{PATIENCE, until};
 
@@ -14,69 +13,59 @@ use super::{PATIENCE, until};
 pub(crate) struct Prometheus {
     url: String,
     client: reqwest::Client,
-    child: Child,
-    _folder: TempDir,
+    /// Held for its drop.
+    _running: Running,
 }
 
 /// The program, or a line that says what the test needs.
 pub(crate) fn find() -> Option<PathBuf> {
-    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache"));
-    let program = cache.or_else(home)?.join("chitram/bin/prometheus");
-    let found = program.is_file().then(|| Found {
-        source: Source::Program(program),
-        version: "3".to_owned(),
-    });
-    let found = server::require(Backend {
-        name: "Prometheus",
-        role: "metrics",
-        install: "scripts/backends (needs Go)",
-        found,
-    })?;
-    match found.source {
+    match server::require(prometheus::find())?.source {
         Source::Program(program) => Some(program),
-        Source::Url(_) => None,
+        Source::Url(_) => {
+            eprintln!("not run: needs a Prometheus of its own, not one given by its URL");
+            None
+        }
     }
 }
 
 impl Prometheus {
     /// Starts one with these features that scrapes this address each second.
-    pub(crate) async fn start(program: &PathBuf, features: &str, target: &str) -> Self {
+    pub(crate) async fn start(program: &Path, features: &str, target: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
+        let home = folder.path().to_owned();
         let configuration = format!(
             "global:\n  scrape_interval: 1s\nscrape_configs:\n  - job_name: chitram\n    static_configs:\n      - targets: ['{target}']\n"
         );
-        std::fs::write(folder.path().join("prometheus.yml"), configuration).expect("written");
+        std::fs::write(home.join("prometheus.yml"), configuration).expect("written");
         // The binary may be built without its pages.
-        let pages = folder.path().join("static/mantine-ui");
+        let pages = home.join("static/mantine-ui");
         std::fs::create_dir_all(&pages).expect("made");
         std::fs::write(pages.join("index.html"), "").expect("written");
-        let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = port.local_addr().expect("bound").to_string();
-        drop(port);
-        let child = Command::new(program)
-            .current_dir(folder.path())
-            .args([
-                "--config.file=prometheus.yml",
-                "--storage.tsdb.path=data",
-                &format!("--web.listen-address={address}"),
-                &format!("--enable-feature={features}"),
-            ])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("it starts");
+        let spec = |ports: &[u16], log: &Path| {
+            let mut spec = Spec::new("prometheus", program, log).args([
+                "--config.file=prometheus.yml".to_owned(),
+                "--storage.tsdb.path=data".to_owned(),
+                format!("--web.listen-address=127.0.0.1:{}", ports[0]),
+                format!("--enable-feature={features}"),
+            ]);
+            spec.folder = Some(home.clone());
+            Ok(spec)
+        };
+        let ready = async |ports: &[u16]| {
+            answers_ok(&format!("http://127.0.0.1:{}/-/ready", ports[0])).await
+        };
+        let launch = Launch::for_test().expect("a launcher");
+        let started = start_on_ports(&launch, "prometheus", 1, Some(folder), spec, ready).await;
+        let (running, ports) = started.expect("it starts");
         let client = reqwest::Client::builder()
             .no_proxy()
             .timeout(PATIENCE)
             .build()
             .expect("a client");
         let prometheus = Self {
-            url: format!("http://{address}"),
+            url: format!("http://127.0.0.1:{}", ports[0]),
             client,
-            child,
-            _folder: folder,
+            _running: running,
         };
         until("the process is scraped", async || {
             prometheus.value("up{job='chitram'}").await == Some(1.0)
@@ -130,12 +119,5 @@ impl Prometheus {
             .flatten()
             .filter_map(|exemplar| exemplar["labels"]["trace_id"].as_str().map(str::to_owned))
             .collect()
-    }
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }

@@ -2,16 +2,19 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 use super::refused::Redelivered;
 use crate::metrics::{SHIPPED, SHIPPING_QUEUE};
 
 /// The file is emptied beyond this size: it gets about 2 kB a second.
 const LARGEST_FILE: u64 = 1024 * 1024;
+/// How often that is looked at.
+const LOOK: Duration = Duration::from_mins(1);
 /// The end of the file that is read: more than what is written in a second.
 const TAIL: u64 = 32 * 1024;
 /// Counters this old are those of a process that no longer counts.
@@ -45,7 +48,6 @@ pub fn render(file: &Path, redelivered: Redelivered) -> String {
     let Some(statistics) = read(file).filter(|_| is_fresh(file)) else {
         return String::new();
     };
-    shorten(file);
     let lines = [
         ("confirmed", statistics.confirmed + redelivered.confirmed),
         ("duplicate", statistics.duplicate + redelivered.duplicate),
@@ -54,6 +56,17 @@ pub fn render(file: &Path, redelivered: Redelivered) -> String {
     ];
     let queue = statistics.queue + redelivered.waiting;
     SHIPPED.render(lines) + &SHIPPING_QUEUE.render([("", queue)])
+}
+
+/// Keeps the file short until shutdown, whether or not its counters are asked for.
+pub async fn keep_short(file: PathBuf, shutdown: CancellationToken) {
+    while shutdown
+        .run_until_cancelled(tokio::time::sleep(LOOK))
+        .await
+        .is_some()
+    {
+        shorten(&file);
+    }
 }
 
 fn tail(file: &Path) -> std::io::Result<String> {
@@ -190,6 +203,7 @@ Sat Nov 28 05:00:02 2026: { "name": "omelasticse"#;
         let long = format!("{}\n{WRITTEN}", " ".repeat(LARGEST_FILE as usize));
         std::fs::write(&file, long).unwrap();
         assert!(render(&file, Redelivered::default()).contains("\"confirmed\"} 7"));
+        shorten(&file);
         assert_eq!(file.metadata().unwrap().len(), 0);
     }
 }
