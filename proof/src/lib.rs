@@ -14,5 +14,6 @@ pub mod http;
 pub mod preview;
 pub mod prometheus;
 pub mod promql;
+mod rule_file;
 pub mod rules;
 pub mod telemetry;

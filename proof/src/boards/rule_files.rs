@@ -3,11 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use serde::Deserialize;
-
 use crate::exit::Refusal;
 use crate::files;
 use crate::promql;
+use crate::rule_file;
 
 /// What rules use and make.
 #[derive(Clone, Debug, Default)]
@@ -16,24 +15,6 @@ pub struct Rules {
     pub metrics: BTreeSet<String>,
     /// Series that they record.
     pub recorded: BTreeSet<String>,
-}
-
-#[derive(Deserialize)]
-struct File {
-    #[serde(default)]
-    groups: Vec<Group>,
-}
-
-#[derive(Deserialize)]
-struct Group {
-    #[serde(default)]
-    rules: Vec<Rule>,
-}
-
-#[derive(Deserialize)]
-struct Rule {
-    record: Option<String>,
-    expr: String,
 }
 
 impl Rules {
@@ -49,9 +30,9 @@ impl Rules {
     fn add(&mut self, path: &Path) -> Result<(), Refusal> {
         let name = path.display();
         let text = files::read(path)?;
-        let file: File = serde_saphyr::from_str(&text)
-            .map_err(|error| Refusal::usage(format!("{name}: {error}")))?;
-        for rule in file.groups.into_iter().flat_map(|group| group.rules) {
+        let rules =
+            rule_file::parse(&text).map_err(|error| Refusal::usage(format!("{name}: {error}")))?;
+        for rule in rules {
             let expr = promql::parse(&rule.expr)
                 .map_err(|error| Refusal::usage(format!("{name}: {}: {error}", rule.expr)))?;
             self.metrics.extend(promql::metrics(&expr));

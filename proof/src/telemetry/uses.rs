@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Deserialize;
-use serde_json::Value;
+use crate::boards::model::Board;
+use crate::rule_file;
 
 /// Series that one metric has: a histogram's have an ending each.
 const ENDINGS: [&str; 4] = ["", "_bucket", "_sum", "_count"];
@@ -12,58 +12,31 @@ const ENDINGS: [&str; 4] = ["", "_bucket", "_sum", "_count"];
 #[derive(Debug, Default)]
 pub(super) struct Uses(BTreeMap<String, BTreeSet<String>>);
 
-#[derive(Deserialize)]
-struct RuleFile {
-    #[serde(default)]
-    groups: Vec<Group>,
-}
-
-#[derive(Deserialize)]
-struct Group {
-    #[serde(default)]
-    rules: Vec<Rule>,
-}
-
-#[derive(Deserialize)]
-struct Rule {
-    record: Option<String>,
-    alert: Option<String>,
-    expr: String,
-}
-
 impl Uses {
     /// Adds the panels, variables and annotations of a Grafana dashboard.
     pub(super) fn read_board(&mut self, text: &str) -> Result<(), String> {
-        let board: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        let title = board["title"].as_str().unwrap_or("a board without title");
-        self.read_panels(title, &board["panels"]);
-        for (list, what) in [("templating", "variable"), ("annotations", "annotation")] {
-            for item in board[list]["list"].as_array().into_iter().flatten() {
-                let user = format!("{title}: {what} {}", item["name"].as_str().unwrap_or("?"));
-                let query = &item["query"];
-                for text in [&item["expr"], query, &query["query"], &item["definition"]] {
-                    self.add(&user, text.as_str().unwrap_or_default());
-                }
+        let board: Board = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let title = &board.title;
+        for panel in board.leaf_panels() {
+            let user = format!("{title}: {}", panel.title);
+            for target in &panel.targets {
+                self.add(&user, &target.expr);
             }
+        }
+        for variable in &board.templating.list {
+            let user = format!("{title}: variable {}", variable.name);
+            self.add(&user, variable.query_text());
+        }
+        for annotation in &board.annotations.list {
+            let user = format!("{title}: annotation {}", annotation.name);
+            self.add(&user, annotation.query());
         }
         Ok(())
     }
 
-    fn read_panels(&mut self, title: &str, panels: &Value) {
-        for panel in panels.as_array().into_iter().flatten() {
-            let user = format!("{title}: {}", panel["title"].as_str().unwrap_or("?"));
-            for target in panel["targets"].as_array().into_iter().flatten() {
-                self.add(&user, target["expr"].as_str().unwrap_or_default());
-            }
-            // A row that is closed holds its panels.
-            self.read_panels(title, &panel["panels"]);
-        }
-    }
-
     /// Adds the rules of a Prometheus rule file.
     pub(super) fn read_rules(&mut self, text: &str) -> Result<(), String> {
-        let file: RuleFile = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
-        for rule in file.groups.into_iter().flat_map(|group| group.rules) {
+        for rule in rule_file::parse(text)? {
             let user = match (rule.alert, rule.record) {
                 (Some(alert), _) => format!("alert {alert}"),
                 (None, Some(record)) => format!("rule {record}"),
