@@ -130,7 +130,7 @@ groups:
     #[test]
     fn panels_variables_and_annotations_of_a_board_are_users() {
         let board = r#"{ "title": "Overview",
-            "panels": [{ "title": "Row", "panels": [{ "title": "Rate", "targets": [{ "expr": "rate(a_total[5m])" }] }] }],
+            "panels": [{ "type": "row", "title": "Row", "panels": [{ "title": "Rate", "targets": [{ "expr": "rate(a_total[5m])" }] }] }],
             "templating": { "list": [{ "name": "route", "query": { "query": "label_values(a_total, route)" } }] },
             "annotations": { "list": [{ "name": "Faults", "expr": "b > 0" }] } }"#;
         let mut uses = Uses::default();
