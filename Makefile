@@ -16,7 +16,7 @@ help:
 	@echo "make test      every test; installs the real servers first (CHITRAM_BACKENDS=found installs nothing)"
 	@echo "make backends  install the real servers that are missing"
 	@echo "make photos    bring real photographs into the cache; the demo uses them when they are there"
-	@echo "make lint      formatting, clippy, licences and sources of dependencies, shell scripts"
+	@echo "make lint      formatting, clippy, licences and sources of dependencies, boards by Grafana's types"
 	@echo "make soak      the shipped experiments against the real Toxiproxy, TURNS=10 times each way, and a table"
 	@echo "make toxiproxy-orders  in which order of calls a fault can be taken out of the real Toxiproxy (some minutes)"
 	@echo "make bench     the benchmarks"
