@@ -65,7 +65,7 @@ pub struct Comparison {
     /// Labels of the series of the result that count. All that fit are added up.
     #[serde(default)]
     pub series: BTreeMap<String, String>,
-    /// Of a count: the counter, as an expression; its rise over the phase must be the count to the unit.
+    /// Of a count: the counter, as an expression; the rise of `series` over the phase must be the count to the unit.
     pub counter: Option<String>,
 }
 
@@ -274,11 +274,10 @@ impl<'a> Pair<'_, 'a> {
         times: &Times,
         truth: f64,
     ) -> Result<Result<Compared, String>, Refusal> {
-        // The expression itself selects what counts.
-        let all = BTreeMap::new();
+        let series = &self.entry.series;
         let (after, before) = (
-            self.value(counter, &all, times.to).await?,
-            self.value(counter, &all, times.from).await?,
+            self.value(counter, series, times.to).await?,
+            self.value(counter, series, times.from).await?,
         );
         let (after, before) = match (after, before) {
             (Ok(Some(after)), Ok(before)) => (after, before.unwrap_or(0.0)),

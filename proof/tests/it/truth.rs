@@ -47,6 +47,8 @@ fn compare(
 }
 
 const COUNT: &str = "what = 'count'\ncounter = 'sum(http_requests_total)'";
+const FAILED: &str = "what = 'count'\nstatus = 'status'\nseries = { code = '500' }\ncounter = 'sum by (code) (http_requests_total)'";
+const BY_CODE: &str = "sum by (code) (rate(http_requests_total[$__rate_interval]))";
 const RATIO: &str = "what = 'ratio'\nstatus = '!ok'";
 const PERCENTILE: &str = "what = 'percentile'\nquantile = 0.9";
 const ERRORS: &str = r#"sum(rate(http_requests_total{code="500"}[$__rate_interval])) / sum(rate(http_requests_total[$__rate_interval]))"#;
@@ -58,6 +60,7 @@ fn a_panel_that_shows_what_the_load_saw_agrees() {
     let truth = truth(REQUESTS, REQUESTS / 10, 0.4);
     for (expr, unit, entry, agreements) in [
         (CLEAN, "reqps", COUNT, 2),
+        (BY_CODE, "reqps", FAILED, 2),
         (ERRORS, "percentunit", RATIO, 1),
         (P90, "s", PERCENTILE, 1),
     ] {
