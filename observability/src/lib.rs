@@ -18,6 +18,7 @@ pub mod scope;
 pub mod server;
 mod settings;
 mod start;
+mod subscriber;
 pub mod testing;
 mod traces;
 

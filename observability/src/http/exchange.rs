@@ -8,10 +8,8 @@ use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::body::Body;
 use axum::extract::{ConnectInfo, MatchedPath, Request};
 use axum::response::Response;
-use opentelemetry::trace::{SpanContext, TraceContextExt as _};
 use tracing::field::Empty;
-use tracing::{Span, debug, info, info_span};
-use tracing_opentelemetry::{OpenTelemetrySpanExt as _, SetParentError};
+use tracing::{Span, info, info_span};
 
 use super::TraceId;
 use super::body::TrackedBody;
@@ -19,6 +17,8 @@ use super::routes::{CLIENT_CLOSED, Failure, Route, RouteTable, error_type};
 use crate::metrics::GaugeGuard;
 use crate::propagation;
 use crate::scope::{Scope, Stages};
+use crate::traces::origin::{self, Origin};
+use crate::traces::spans;
 
 /// From here on a request is slow, and its log line carries the timings of its steps.
 const SLOW: Duration = Duration::from_secs(1);
@@ -50,11 +50,13 @@ impl Exchange {
             .get::<MatchedPath>()
             .map(MatchedPath::as_str);
         let route = routes.find(request.method(), matched);
-        let span = server_span(&route, request.uri());
-        adopt(&span, request);
-        let context = span.context();
-        let span_context = context.span().span_context().clone();
-        let trace_id = trace_id(&span_context);
+        let span = origin::with(origin(request), || server_span(&route, request.uri()));
+        let place = spans::place(&span);
+        // Where no subscriber gives one, a random one, so that an answer can always be found in the log.
+        let trace_id = place.as_ref().map_or_else(
+            || uuid::Uuid::new_v4().simple().to_string(),
+            |place| place.span.trace_id().to_string(),
+        );
         request.extensions_mut().insert(TraceId(trace_id.clone()));
         Self {
             _active: route.enter(),
@@ -64,7 +66,7 @@ impl Exchange {
             start,
             uri: request.uri().clone(),
             trace_id,
-            traceresponse: propagation::traceparent(&span_context),
+            traceresponse: place.and_then(|place| propagation::traceparent(&place.span)),
             status: None,
             bytes: 0,
             finished: false,
@@ -175,23 +177,22 @@ fn server_span(route: &Route, uri: &Uri) -> Span {
     )
 }
 
-/// Continues the trace that the request names, if its peer may say so, else links to it. Before the span is entered:
-/// afterwards its parent cannot be set.
-fn adopt(span: &Span, request: &Request) {
+/// What the request continues: the trace that it names, if its peer may say so. Else it is linked to that.
+fn origin(request: &Request) -> Origin {
     let headers = request.headers();
     if !headers.contains_key("traceparent") && !headers.contains_key("baggage") {
-        return;
+        return Origin::default();
     }
     let remote = propagation::extract(headers);
-    if !from_loopback(request) {
-        span.add_link(remote.span().span_context().clone());
-        return;
-    }
-    match span.set_parent(remote) {
-        // Without a subscriber, or with one that leaves this span out, there is no trace to continue.
-        Ok(()) | Err(SetParentError::LayerNotFound | SetParentError::SpanDisabled) => {}
-        Err(error @ SetParentError::AlreadyStarted) => {
-            debug!(error.message = %error, "trace not continued");
+    if from_loopback(request) {
+        Origin {
+            above: Some(Arc::new(remote)),
+            link: None,
+        }
+    } else {
+        Origin {
+            above: None,
+            link: remote.span.is_valid().then_some(remote.span),
         }
     }
 }
@@ -199,15 +200,6 @@ fn adopt(span: &Span, request: &Request) {
 fn from_loopback(request: &Request) -> bool {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
     peer.is_some_and(|ConnectInfo(peer)| peer.ip().to_canonical().is_loopback())
-}
-
-/// The span's trace id; where no subscriber gives one, a random one, so that an answer can always be found in the log.
-fn trace_id(span: &SpanContext) -> String {
-    if span.is_valid() {
-        span.trace_id().to_string()
-    } else {
-        uuid::Uuid::new_v4().simple().to_string()
-    }
 }
 
 /// Whether the connection sends no body whatever the handler made: then it is not polled either.
