@@ -8,6 +8,7 @@ pub mod admin;
 pub mod client;
 pub mod declarations;
 pub mod guard;
+mod hex;
 pub mod http;
 mod logs;
 pub mod metrics;

@@ -3,6 +3,7 @@
 //! Only two baggage members exist here, `run.id` and `experiment.id`; everything else in an inbound `baggage` header is
 //! ignored, so that nothing from outside travels on.
 
+use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
 use ::http::{HeaderMap, HeaderName, HeaderValue};
@@ -12,6 +13,7 @@ use opentelemetry::trace::{SpanContext, TraceContextExt as _};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use tracing::Span;
 
+use crate::hex;
 use crate::traces::origin::{self, Origin};
 use crate::traces::place::{self, Place, Run};
 
@@ -44,7 +46,7 @@ pub fn inject(headers: &mut HeaderMap) {
 
 /// The current span as a `traceparent`, to be stored beside work that is done later. `None` outside of any span.
 pub fn current_traceparent() -> Option<String> {
-    place::current(|place| traceparent(&place?.span))
+    place::current(|place| String::from_utf8(traceparent(&place?.span)).ok())
 }
 
 /// The trace id of the current span, 32 hexadecimal digits. `None` outside of any span.
@@ -74,17 +76,19 @@ pub(crate) fn extract(headers: &HeaderMap) -> Place {
     Place::new(context.span().span_context().clone(), run)
 }
 
-/// Text form of a span context, version 00.
-pub(crate) fn traceparent(span: &SpanContext) -> Option<String> {
-    span.is_valid().then(|| {
-        format!(
-            "00-{}-{}-{:02x}",
-            span.trace_id(),
-            span.span_id(),
-            span.trace_flags().to_u8() & 1
-        )
-    })
+/// Text form of a valid span context, version 00.
+pub(crate) fn traceparent(span: &SpanContext) -> Vec<u8> {
+    let mut text = Vec::with_capacity(55);
+    text.extend_from_slice(b"00-");
+    hex::push(&mut text, &span.trace_id().to_bytes());
+    text.push(b'-');
+    hex::push(&mut text, &span.span_id().to_bytes());
+    text.extend_from_slice(if span.is_sampled() { b"-01" } else { b"-00" });
+    text
 }
+
+/// Where the trace's id is in a `traceparent`.
+pub(crate) const TRACE_ID: Range<usize> = 3..35;
 
 /// Run and experiment ids end up in labels and file names: a short, closed alphabet.
 fn is_id(value: &str) -> bool {

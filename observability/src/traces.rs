@@ -5,6 +5,7 @@
 mod export;
 mod fields;
 pub(crate) mod origin;
+mod otlp;
 pub(crate) mod place;
 mod queue;
 pub(crate) mod sampling;

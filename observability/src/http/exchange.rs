@@ -8,6 +8,7 @@ use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::body::Body;
 use axum::extract::{ConnectInfo, MatchedPath, Request};
 use axum::response::Response;
+use bytes::Bytes;
 use tracing::field::Empty;
 use tracing::{Span, info, info_span};
 
@@ -34,8 +35,7 @@ pub(super) struct Exchange {
     stages: Stages,
     start: Instant,
     uri: Uri,
-    trace_id: String,
-    traceresponse: Option<String>,
+    trace: Trace,
     status: Option<u16>,
     bytes: u64,
     finished: bool,
@@ -51,13 +51,8 @@ impl Exchange {
             .map(MatchedPath::as_str);
         let route = routes.find(request.method(), matched);
         let span = origin::with(origin(request), || server_span(&route, request.uri()));
-        let place = spans::place(&span);
-        // Where no subscriber gives one, a random one, so that an answer can always be found in the log.
-        let trace_id = place.as_ref().map_or_else(
-            || uuid::Uuid::new_v4().simple().to_string(),
-            |place| place.span.trace_id().to_string(),
-        );
-        request.extensions_mut().insert(TraceId(trace_id.clone()));
+        let trace = Trace::of(&span);
+        request.extensions_mut().insert(trace.id());
         Self {
             _active: route.enter(),
             route,
@@ -65,8 +60,7 @@ impl Exchange {
             stages: Stages::default(),
             start,
             uri: request.uri().clone(),
-            trace_id,
-            traceresponse: place.and_then(|place| propagation::traceparent(&place.span)),
+            trace,
             status: None,
             bytes: 0,
             finished: false,
@@ -78,16 +72,16 @@ impl Exchange {
         Scope::new(self.span.clone(), self.stages.clone())
     }
 
-    /// Takes note of the answer's head, and follows its body to the end.
-    pub(super) fn respond(mut self, mut response: Response) -> Response {
+    /// Takes note of the answer's head, and follows its body to the end, in the `scope` of the request.
+    pub(super) fn respond(mut self, scope: Scope, mut response: Response) -> Response {
         self.status = Some(response.status().as_u16());
-        self.say_trace(response.headers_mut());
+        self.trace.say(response.headers_mut());
         if without_body(self.route.method, response.status()) {
             self.finish(None);
             return response;
         }
         let (head, body) = response.into_parts();
-        let body = TrackedBody::new(self, body, &head.headers);
+        let body = TrackedBody::new(self, scope, body, &head.headers);
         Response::from_parts(head, Body::new(body))
     }
 
@@ -98,6 +92,14 @@ impl Exchange {
 
     /// Ends the exchange: observation, span attributes, log line.
     pub(super) fn finish(&mut self, failure: Option<Failure>) {
+        if !self.finished {
+            // Inside the span: the observation and the line belong to its trace.
+            self.span.clone().in_scope(|| self.finish_inside(failure));
+        }
+    }
+
+    /// Ends the exchange, in whose scope the thread is already.
+    pub(super) fn finish_inside(&mut self, failure: Option<Failure>) {
         if std::mem::replace(&mut self.finished, true) {
             return;
         }
@@ -118,11 +120,8 @@ impl Exchange {
             self.span.record("otel.status_code", "ERROR");
         }
         let stages = (failed || elapsed >= SLOW).then(|| self.stages.describe());
-        // Inside the span: the observation and the line belong to its trace.
-        self.span.in_scope(|| {
-            self.route.record(status, failure, elapsed);
-            self.log(status, elapsed, error.as_deref(), stages.as_deref());
-        });
+        self.route.record(status, failure, elapsed);
+        self.log(status, elapsed, error.as_deref(), stages.as_deref());
     }
 
     fn log(&self, status: u16, elapsed: Duration, error: Option<&str>, stages: Option<&str>) {
@@ -139,15 +138,6 @@ impl Exchange {
             "request"
         );
     }
-
-    fn say_trace(&self, headers: &mut HeaderMap) {
-        if let Ok(value) = HeaderValue::from_str(&self.trace_id) {
-            headers.insert(X_TRACE_ID, value);
-        }
-        if let Some(Ok(value)) = self.traceresponse.as_deref().map(HeaderValue::from_str) {
-            headers.insert(TRACERESPONSE, value);
-        }
-    }
 }
 
 impl Drop for Exchange {
@@ -158,6 +148,45 @@ impl Drop for Exchange {
         } else {
             Failure::ClientClosed
         }));
+    }
+}
+
+/// The trace as an answer names it.
+enum Trace {
+    /// A `traceparent`.
+    Of(Bytes),
+    /// A random id where no subscriber gives one, so that an answer can always be found in the log.
+    Random(Bytes),
+}
+
+impl Trace {
+    fn of(span: &Span) -> Self {
+        match spans::place(span) {
+            Some(place) => Self::Of(propagation::traceparent(&place.span).into()),
+            None => Self::Random(uuid::Uuid::new_v4().simple().to_string().into()),
+        }
+    }
+
+    fn id_bytes(&self) -> Bytes {
+        match self {
+            Self::Of(traceparent) => traceparent.slice(propagation::TRACE_ID),
+            Self::Random(id) => id.clone(),
+        }
+    }
+
+    fn id(&self) -> TraceId {
+        TraceId(String::from_utf8_lossy(&self.id_bytes()).into_owned())
+    }
+
+    fn say(&self, headers: &mut HeaderMap) {
+        if let Ok(value) = HeaderValue::from_maybe_shared(self.id_bytes()) {
+            headers.insert(X_TRACE_ID, value);
+        }
+        if let Self::Of(traceparent) = self
+            && let Ok(value) = HeaderValue::from_maybe_shared(traceparent.clone())
+        {
+            headers.insert(TRACERESPONSE, value);
+        }
     }
 }
 

@@ -314,4 +314,49 @@ mod tests {
         assert!(output.0.0.lock().unwrap().written.is_empty());
         output.release();
     }
+
+    /// Waits until so many lines are written.
+    fn until_written(registry: &Registry, lines: usize) {
+        let began = Instant::now();
+        while counted(registry) != (lines, 0, 0) {
+            let counted = counted(registry);
+            assert!(began.elapsed() < Duration::from_mins(1), "{counted:?}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    #[test]
+    fn a_line_leaves_soon_though_nobody_waits_for_it() {
+        let registry = Registry::new(&service());
+        let writer = Writer::start(io::sink(), &registry).unwrap();
+        for lines in 1..=3 {
+            writer.put(b"line\n");
+            until_written(&registry, lines);
+        }
+    }
+
+    #[test]
+    fn lines_keep_their_order_over_many_chunks() {
+        let registry = Registry::new(&service());
+        let output = Stuck::default();
+        output.release();
+        let writer = Writer::start(output.clone(), &registry).unwrap();
+        let line = |number: usize| format!("{number:>100}\n");
+        // Fewer than wait at most, and several chunks of them.
+        for number in 0..QUEUE {
+            writer.put(line(number).as_bytes());
+        }
+        writer.flush(Duration::from_mins(1));
+        let expected: String = (0..QUEUE).map(line).collect();
+        assert!(output.0.0.lock().unwrap().written == expected.as_bytes());
+    }
+
+    #[test]
+    fn what_was_put_is_written_though_every_handle_is_gone() {
+        let registry = Registry::new(&service());
+        let writer = Writer::start(io::sink(), &registry).unwrap();
+        writer.put(b"line\n");
+        drop(writer);
+        until_written(&registry, 1);
+    }
 }

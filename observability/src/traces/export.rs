@@ -25,6 +25,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, ConnectError, Response, Status};
 use tracing::{info, warn};
 
+use super::otlp;
 use super::queue::{Account, Fate, Order, Queue};
 
 /// Spans in one export at most.
@@ -144,7 +145,7 @@ impl Exporter {
             .map(|span| (&span.instrumentation_scope, None).into());
         let scope_spans = ScopeSpans {
             scope,
-            spans: batch.into_iter().map(Into::into).collect(),
+            spans: batch.into_iter().map(otlp::span).collect(),
             schema_url: String::new(),
         };
         let resource = ResourceSpans {

@@ -26,27 +26,59 @@ pub(super) fn add(span: &mut SpanData, attribute: KeyValue) {
     }
 }
 
-/// Puts fields on a span.
-pub(super) struct SpanFields<'a>(pub(super) &'a mut SpanData);
+/// What the fields of a span say. Gathered before the span is locked: a `Debug` among them may log, and be an event of it.
+#[derive(Default)]
+pub(super) struct SpanFields {
+    name: Option<String>,
+    kind: Option<SpanKind>,
+    status: Option<Status>,
+    attributes: Vec<KeyValue>,
+}
 
-impl SpanFields<'_> {
+impl SpanFields {
+    /// Room for so many attributes.
+    pub(super) fn with_capacity(attributes: usize) -> Self {
+        Self {
+            attributes: Vec::with_capacity(attributes),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn apply(self, span: &mut SpanData) {
+        if let Some(name) = self.name {
+            span.name = name.into();
+        }
+        if let Some(kind) = self.kind {
+            span.span_kind = kind;
+        }
+        if let Some(status) = self.status {
+            span.status = status;
+        }
+        if span.attributes.is_empty() && self.attributes.len() <= MOST {
+            span.attributes = self.attributes;
+        } else {
+            for attribute in self.attributes {
+                add(span, attribute);
+            }
+        }
+    }
+
     fn add(&mut self, field: &Field, value: impl Into<Value>) {
-        add(self.0, KeyValue::new(field.name(), value));
+        self.attributes.push(KeyValue::new(field.name(), value));
     }
 
     fn text(&mut self, field: &Field, value: Cow<'_, str>) {
-        let span = &mut *self.0;
         match field.name() {
-            "otel.name" => span.name = value.into_owned().into(),
-            "otel.kind" => span.span_kind = kind(&value).unwrap_or(SpanKind::Internal),
-            "otel.status_code" => span.status = status(&value),
-            "otel.status_description" => span.status = Status::error(value.into_owned()),
+            "otel.name" => self.name = Some(value.into_owned()),
+            "otel.kind" => self.kind = kind(&value),
+            "otel.status_code" => self.status = Some(status(&value)),
+            "otel.status_description" => self.status = Some(Status::error(value.into_owned())),
             _ => self.add(field, value.into_owned()),
         }
     }
 }
 
-impl Visit for SpanFields<'_> {
+impl Visit for SpanFields {
     fn record_bool(&mut self, field: &Field, value: bool) {
         self.add(field, value);
     }

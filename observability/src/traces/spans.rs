@@ -126,7 +126,6 @@ impl Spans {
     fn record(&self, attributes: &Attributes<'_>, place: &Place, origin: Origin) -> SpanData {
         let now = SystemTime::now();
         let above = origin.above.as_deref().map(|above| &above.span);
-        let fields = attributes.fields().len() + BAGGAGE_KEYS.len();
         let mut span = SpanData {
             span_context: place.span.clone(),
             parent_span_id: above.map_or(SpanId::INVALID, SpanContext::span_id),
@@ -135,14 +134,17 @@ impl Spans {
             name: attributes.metadata().name().into(),
             start_time: now,
             end_time: now,
-            attributes: Vec::with_capacity(fields),
+            attributes: Vec::new(),
             dropped_attributes_count: 0,
             events: SpanEvents::default(),
             links: SpanLinks::default(),
             status: Status::Unset,
             instrumentation_scope: self.scope.clone(),
         };
-        attributes.record(&mut SpanFields(&mut span));
+        let most = attributes.fields().len() + BAGGAGE_KEYS.len();
+        let mut fields = SpanFields::with_capacity(most);
+        attributes.record(&mut fields);
+        fields.apply(&mut span);
         for (key, value) in BAGGAGE_KEYS.into_iter().zip(place.run()) {
             if let Some(value) = value {
                 fields::add(&mut span, KeyValue::new(key, value.to_owned()));
@@ -180,9 +182,12 @@ pub(crate) fn note<S>(id: &Id, values: &Record<'_>, context: &Context<'_, S>)
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    with_record(context.span(id), |record| {
-        values.record(&mut SpanFields(record));
-    });
+    let Some(span) = context.span(id).filter(is_recorded) else {
+        return;
+    };
+    let mut fields = SpanFields::default();
+    values.record(&mut fields);
+    with_record(Some(span), |record| fields.apply(record));
 }
 
 /// Makes an event of the span that it belongs to.
@@ -196,7 +201,7 @@ where
         None => None,
     };
     let Some(id) = id else { return };
-    // Before the span is locked: a Debug among the fields may be at work on it, too.
+    // Before the span is locked, as a span's own fields are.
     let made = fields::event(event);
     with_record(context.span(&id), |record| {
         if record.events.events.len() < MOST {
@@ -242,6 +247,12 @@ fn look_up<T>(span: &Span, look: impl FnOnce(SpanRef<'_, Slots>) -> Option<T>) -
 fn place_of<'a, S: LookupSpan<'a>>(span: &SpanRef<'a, S>) -> Option<Arc<Place>> {
     let extensions = span.extensions();
     Some(extensions.get::<State>()?.place.clone())
+}
+
+fn is_recorded<'a, S: LookupSpan<'a>>(span: &SpanRef<'a, S>) -> bool {
+    let extensions = span.extensions();
+    let state = extensions.get::<State>();
+    state.is_some_and(|state| state.record.is_some())
 }
 
 fn with_record<'a, S: LookupSpan<'a>>(

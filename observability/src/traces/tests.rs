@@ -14,6 +14,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Request, Response, Status};
+use tracing::field::Empty;
 use tracing::{Dispatch, dispatcher, info_span};
 use tracing_subscriber::layer::SubscriberExt as _;
 
@@ -373,4 +374,29 @@ async fn a_span_that_is_not_sampled_is_not_in_the_account() {
     assert_eq!((sender.ratio.get(), shown(&sender)), (1.0, Some(1.0)));
     let account = sender.shut_down(PATIENCE).await;
     assert_eq!((account.ended, account.confirmed), (10, 10));
+}
+
+#[tokio::test]
+async fn nobody_looks_at_the_fields_of_a_span_that_is_not_sampled() {
+    /// Counts how often it is looked at.
+    struct Seen<'a>(&'a AtomicUsize);
+    impl std::fmt::Debug for Seen<'_> {
+        fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        }
+    }
+    let seen = AtomicUsize::new(0);
+    let sender = Sender::sampling("http://127.0.0.1:9", 0.0);
+    let span = || {
+        dispatcher::with_default(&sender.dispatch, || {
+            let span = info_span!("step", early = ?Seen(&seen), late = Empty);
+            span.record("late", tracing::field::debug(Seen(&seen)));
+        });
+    };
+    span();
+    assert_eq!(seen.load(Ordering::SeqCst), 0);
+    sender.ratio.set("1".parse::<Share>().expect("a share"));
+    span();
+    assert_eq!(seen.load(Ordering::SeqCst), 2);
 }

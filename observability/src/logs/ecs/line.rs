@@ -5,9 +5,10 @@ use std::fmt::{self, Write as _};
 
 use serde::Serialize;
 
+use crate::hex;
+
 /// A text is cut after this many bytes.
 const MAX_TEXT: usize = 8 * 1024;
-const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 thread_local! {
     /// The last second that was written as text, and that text.
@@ -89,10 +90,7 @@ impl Line {
     pub(super) fn hex(&mut self, key: &str, value: &[u8]) {
         self.key("", key);
         self.0.push(b'"');
-        for byte in value {
-            let digit = |half: u8| DIGITS[usize::from(half & 15)];
-            self.0.extend_from_slice(&[digit(byte >> 4), digit(*byte)]);
-        }
+        hex::push(&mut self.0, value);
         self.0.push(b'"');
     }
 
@@ -114,7 +112,7 @@ impl Line {
         let mut micros = now.subsec_microsecond().unsigned_abs();
         let mut digits = *b".000000Z\"";
         for digit in digits[1..7].iter_mut().rev() {
-            *digit = DIGITS[(micros % 10) as usize];
+            *digit = b'0' + (micros % 10) as u8;
             micros /= 10;
         }
         self.0.extend_from_slice(&digits);
@@ -163,9 +161,8 @@ impl Line {
                 b'\r' => self.0.extend_from_slice(b"\\r"),
                 b'\t' => self.0.extend_from_slice(b"\\t"),
                 0..b' ' => {
-                    let digit = |half: u8| DIGITS[usize::from(half & 15)];
                     self.0.extend_from_slice(b"\\u00");
-                    self.0.extend_from_slice(&[digit(byte >> 4), digit(byte)]);
+                    hex::push(&mut self.0, &[byte]);
                 }
                 _ => self.0.push(byte),
             }
