@@ -9,7 +9,7 @@ SECONDS = 30
 # How often `make soak` runs the shipped experiments against each kind of Toxiproxy.
 TURNS = 10
 
-.PHONY: help demo test backends photos lint bench bench-imaging build-cost fuzz soak toxiproxy-orders
+.PHONY: help demo test backends photos lint bench bench-imaging bench-telemetry build-cost fuzz soak toxiproxy-orders
 
 help:
 	@echo "make demo      build, boot, load, break, report   (ARGS=\"--keep --photos DIR --seconds N --report FILE\")"
@@ -22,6 +22,7 @@ help:
 	@echo "make bench     the benchmarks"
 	@echo "make build-cost  what the cold build of the demo costs, and its ten heaviest units"
 	@echo "make fuzz      fuzz the image pipeline, each target for SECONDS=30"
+	@echo "make bench-telemetry  what telemetry costs a request, against its aims (ARGS=--hurts: while it is broken)"
 	@echo "make bench-imaging  imaging beside libvips and the image crate (ARGS=\"--case NAME --sweep --quantisation --help\")"
 
 demo:
@@ -55,6 +56,9 @@ build-cost:
 
 bench-imaging:
 	@scripts/bench-imaging $(ARGS)
+
+bench-telemetry:
+	cargo bench --locked -p observability --bench telemetry -- $(ARGS)
 
 fuzz:
 	@scripts/fuzz $(SECONDS)

@@ -6,11 +6,12 @@
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
+use opentelemetry::KeyValue;
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span, info_span};
-use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use crate::scope;
+use crate::traces::spans;
 
 /// `error.type` of a call whose caller went away before its end.
 const CANCELLED: &str = "cancelled";
@@ -25,7 +26,7 @@ pub struct Call {
     /// `server.address`, where known.
     pub server_address: Option<Cow<'static, str>>,
     /// Further attributes by their semantic-convention names, for example `db.system.name`.
-    pub attributes: Vec<(&'static str, String)>,
+    pub attributes: Vec<(&'static str, Cow<'static, str>)>,
 }
 
 impl Call {
@@ -48,7 +49,7 @@ impl Call {
 
     /// Adds an attribute.
     #[must_use]
-    pub fn attribute(mut self, key: &'static str, value: impl Into<String>) -> Self {
+    pub fn attribute(mut self, key: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
         self.attributes.push((key, value.into()));
         self
     }
@@ -89,15 +90,16 @@ fn open(call: &Call) -> Span {
         otel.name = &*call.name,
         otel.kind = "client",
         peer.service = call.peer_service,
-        server.address = Empty,
+        server.address = call.server_address.as_deref(),
         error.type = Empty,
         otel.status_code = Empty,
     );
-    if let Some(address) = &call.server_address {
-        span.record("server.address", &**address);
-    }
-    for (key, value) in &call.attributes {
-        span.set_attribute(*key, value.clone());
+    if !call.attributes.is_empty() {
+        let attributes = call.attributes.iter();
+        spans::add_attributes(
+            &span,
+            attributes.map(|(key, value)| KeyValue::new(*key, value.to_string())),
+        );
     }
     span
 }
@@ -124,7 +126,7 @@ impl<R: FnOnce(Duration, Option<&'static str>)> Running<R> {
             self.span.record("error.type", error);
             self.span.record("otel.status_code", "ERROR");
         }
-        scope::record(|| self.name.clone().into_owned(), elapsed);
+        scope::record(|| self.name.clone(), elapsed);
         record(elapsed, error);
     }
 }

@@ -12,7 +12,7 @@ mod routes;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use ::http::Method;
 use axum::extract::Request;
@@ -22,6 +22,7 @@ use tower::{Layer, Service};
 use crate::declarations::FieldDesc;
 use crate::metrics::Registry;
 pub use crate::propagation::inject;
+use crate::scope::Scope;
 use exchange::Exchange;
 use routes::RouteTable;
 pub(crate) use routes::{DECLARED, span_names};
@@ -99,7 +100,7 @@ where
 {
     type Response = Response;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+    type Future = Answering<S::Future>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(context)
@@ -108,11 +109,56 @@ where
     fn call(&mut self, mut request: Request) -> Self::Future {
         let exchange = Exchange::open(&self.routes, &mut request);
         let scope = exchange.scope();
-        let answer = scope.enter(|| self.inner.call(request));
-        let answer = scope.wrap(answer);
-        Box::pin(async move {
-            let Ok(response) = answer.await;
-            Ok(exchange.respond(response))
-        })
+        let answer = scope.enter(|| Box::pin(self.inner.call(request)));
+        Answering {
+            exchange: Some((exchange, scope)),
+            answer: Some(answer),
+        }
+    }
+}
+
+/// An answer being made, in the scope of its request.
+pub struct Answering<F> {
+    /// `None` once it is there.
+    answer: Option<Pin<Box<F>>>,
+    /// Goes on with the answer's body.
+    exchange: Option<(Exchange, Scope)>,
+}
+
+impl<F> Future for Answering<F>
+where
+    F: Future<Output = Result<Response, Infallible>>,
+{
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let Self { answer, exchange } = &mut *self;
+        // Without them it is polled after its end.
+        let Some((_, scope)) = exchange else {
+            return Poll::Pending;
+        };
+        let Ok(response) = ready!(scope.enter(|| {
+            let Some(making) = answer else {
+                return Poll::Pending;
+            };
+            let polled = making.as_mut().poll(context);
+            if polled.is_ready() {
+                *answer = None;
+            }
+            polled
+        }));
+        Poll::Ready(Ok(match exchange.take() {
+            Some((exchange, scope)) => exchange.respond(scope, response),
+            None => response,
+        }))
+    }
+}
+
+impl<F> Drop for Answering<F> {
+    fn drop(&mut self) {
+        // What is cut short ends in its scope, too: its step is on the request's line.
+        if let Some((_, scope)) = &self.exchange {
+            scope.enter(|| self.answer = None);
+        }
     }
 }

@@ -8,6 +8,7 @@ pub mod admin;
 pub mod client;
 pub mod declarations;
 pub mod guard;
+mod hex;
 pub mod http;
 mod logs;
 pub mod metrics;
@@ -18,6 +19,7 @@ pub mod scope;
 pub mod server;
 mod settings;
 mod start;
+mod subscriber;
 pub mod testing;
 mod traces;
 

@@ -6,11 +6,12 @@
 pub(crate) mod ecs;
 pub(crate) mod writer;
 
-use std::sync::{OnceLock, PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-use tracing::Subscriber;
+use tracing::callsite;
+use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
-use tracing_subscriber::{EnvFilter, reload};
 
 /// Characters of a refused filter that are shown.
 const MAX_SHOWN: usize = 200;
@@ -19,7 +20,57 @@ static CONTROL: OnceLock<Control> = OnceLock::new();
 
 struct Control {
     text: RwLock<String>,
-    replace: Box<dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync>,
+    filter: Filter,
+}
+
+/// Which lines are written. Cloning shares it.
+#[derive(Debug, Clone)]
+pub(crate) struct Filter(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    filter: RwLock<EnvFilter>,
+    /// Whether it looks at spans: mostly not, and then nobody tells it of them.
+    follows_spans: AtomicBool,
+}
+
+impl Filter {
+    pub(crate) fn new(filter: EnvFilter) -> Self {
+        Self(Arc::new(Shared {
+            follows_spans: AtomicBool::new(follows_spans(&filter)),
+            filter: RwLock::new(filter),
+        }))
+    }
+
+    /// What `look` sees of the filter in force.
+    pub(crate) fn with<T>(&self, look: impl FnOnce(&EnvFilter) -> T) -> T {
+        look(&self.0.filter.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The same where the filter looks at spans; nothing otherwise.
+    pub(crate) fn of_spans(&self, tell: impl FnOnce(&EnvFilter)) {
+        if self.0.follows_spans.load(Ordering::Relaxed) {
+            self.with(tell);
+        }
+    }
+
+    fn replace(&self, filter: EnvFilter) {
+        let follows_spans = follows_spans(&filter);
+        *self
+            .0
+            .filter
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = filter;
+        self.0.follows_spans.store(follows_spans, Ordering::Relaxed);
+        // Every place in the code asks anew whether it is wanted, and the `log` crate learns the level.
+        callsite::rebuild_interest_cache();
+        tracing_log::log::set_max_level(tracing_log::AsLog::as_log(&LevelFilter::current()));
+    }
+}
+
+/// Directives about spans are written in brackets, and nothing else is.
+fn follows_spans(filter: &EnvFilter) -> bool {
+    filter.to_string().contains('[')
 }
 
 /// Why the filter was not changed.
@@ -48,7 +99,7 @@ pub(crate) fn filter() -> Option<String> {
 pub(crate) fn set_filter(text: &str) -> Result<(), SetFilterError> {
     let control = CONTROL.get().ok_or(SetFilterError::NotInitialised)?;
     let filter = parse(text)?;
-    (control.replace)(filter).map_err(|_| SetFilterError::NotInitialised)?;
+    control.filter.replace(filter);
     text.clone_into(&mut control.text.write().unwrap_or_else(PoisonError::into_inner));
     Ok(())
 }
@@ -79,13 +130,12 @@ pub(crate) fn parse(text: &str) -> Result<EnvFilter, SetFilterError> {
         .map_err(|error| invalid(error.to_string()))
 }
 
-/// Makes the filter behind `handle` the one that [`set_filter`] replaces.
-pub(crate) fn control<S: Subscriber>(text: &str, handle: reload::Handle<EnvFilter, S>) {
-    let replace = Box::new(move |filter| handle.reload(filter));
+/// Makes `filter` the one that [`set_filter`] replaces.
+pub(crate) fn control(text: &str, filter: Filter) {
     // Already set only if init ran before, which it refuses.
     let _ = CONTROL.set(Control {
         text: RwLock::new(text.to_owned()),
-        replace,
+        filter,
     });
 }
 

@@ -3,16 +3,19 @@
 //! Only two baggage members exist here, `run.id` and `experiment.id`; everything else in an inbound `baggage` header is
 //! ignored, so that nothing from outside travels on.
 
-use std::sync::LazyLock;
+use std::ops::Range;
+use std::sync::{Arc, LazyLock};
 
 use ::http::{HeaderMap, HeaderName, HeaderValue};
-use opentelemetry::baggage::BaggageExt as _;
+use opentelemetry::Context;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator as _};
 use opentelemetry::trace::{SpanContext, TraceContextExt as _};
-use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use tracing::Span;
-use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+
+use crate::hex;
+use crate::traces::origin::{self, Origin};
+use crate::traces::place::{self, Place, Run};
 
 /// The baggage members that are honoured, and propagated.
 pub(crate) const BAGGAGE_KEYS: [&str; 2] = ["run.id", "experiment.id"];
@@ -23,16 +26,15 @@ static TRACE_CONTEXT: LazyLock<TraceContextPropagator> = LazyLock::new(TraceCont
 
 /// Writes the current span's `traceparent`, and the run's `baggage`, into the headers of a request about to be sent.
 pub fn inject(headers: &mut HeaderMap) {
-    let context = current();
+    let Some(place) = place::current_place() else {
+        return;
+    };
+    let context = Context::new().with_remote_span_context(place.span.clone());
     TRACE_CONTEXT.inject_context(&context, &mut HeaderWriter(headers));
     let members: Vec<String> = BAGGAGE_KEYS
         .iter()
-        .filter_map(|key| {
-            context
-                .baggage()
-                .get(*key)
-                .map(|value| format!("{key}={value}"))
-        })
+        .zip(place.run())
+        .filter_map(|(key, value)| Some(format!("{key}={}", value?)))
         .collect();
     if let (false, Ok(value)) = (
         members.is_empty(),
@@ -44,70 +46,49 @@ pub fn inject(headers: &mut HeaderMap) {
 
 /// The current span as a `traceparent`, to be stored beside work that is done later. `None` outside of any span.
 pub fn current_traceparent() -> Option<String> {
-    traceparent(current().span().span_context())
+    place::current(|place| String::from_utf8(traceparent(&place?.span)).ok())
 }
 
 /// The trace id of the current span, 32 hexadecimal digits. `None` outside of any span.
 pub fn current_trace_id() -> Option<String> {
-    let context = current();
-    let span = context.span();
-    span.span_context()
-        .is_valid()
-        .then(|| span.span_context().trace_id().to_string())
+    place::current(|place| Some(place?.span.trace_id().to_string()))
 }
 
-/// Makes `span` a child of the stored `traceparent`. Whether that worked: not for text that is no `traceparent`, and not
-/// for a span that was entered before or is disabled.
-///
-/// To be called right after the span is created, with `parent: None`, before it is entered.
-pub fn continue_from(span: &Span, traceparent: &str) -> bool {
-    remote(traceparent).is_some_and(|remote| {
-        span.set_parent(Context::new().with_remote_span_context(remote))
-            .is_ok()
-    })
+/// The span that `span` makes, declared with `parent: None`, as a child of the stored `traceparent`; where that is no
+/// `traceparent`, the span begins a trace.
+pub fn continue_from(traceparent: &str, span: impl FnOnce() -> Span) -> Span {
+    let above = remote(traceparent).map(|remote| Arc::new(Place::new(remote, None)));
+    origin::with(Origin { above, link: None }, span)
 }
 
-/// Links `span`, a root of its own, to the trace of the stored `traceparent`. `false` for text that is no `traceparent`.
-pub fn link_to(span: &Span, traceparent: &str) -> bool {
-    let Some(remote) = remote(traceparent) else {
-        return false;
-    };
-    span.add_link(remote);
-    true
+/// The span that `span` makes, declared with `parent: None`: it begins a trace, with a link to that of the stored
+/// `traceparent`, if it is one.
+pub fn link_to(traceparent: &str, span: impl FnOnce() -> Span) -> Span {
+    let link = remote(traceparent);
+    origin::with(Origin { above: None, link }, span)
 }
 
-/// Context that an honoured inbound request carries: its `traceparent`, if valid, and the run's baggage.
-pub(crate) fn extract(headers: &HeaderMap) -> Context {
+/// What an honoured inbound request continues: its `traceparent`, if valid, and the run's baggage.
+pub(crate) fn extract(headers: &HeaderMap) -> Place {
     let context = TRACE_CONTEXT.extract_with_context(&Context::new(), &HeaderReader(headers));
-    let members = baggage(headers);
-    if members.is_empty() {
-        context
-    } else {
-        context.with_baggage(members)
-    }
+    let run = baggage(headers);
+    let run = run.iter().any(Option::is_some).then(|| Arc::new(run));
+    Place::new(context.span().span_context().clone(), run)
 }
 
-/// The current context: what the innermost entered span set.
-pub(crate) fn current() -> Context {
-    let context = Context::current();
-    if context.span().span_context().is_valid() {
-        context
-    } else {
-        Span::current().context()
-    }
+/// Text form of a valid span context, version 00.
+pub(crate) fn traceparent(span: &SpanContext) -> Vec<u8> {
+    let mut text = Vec::with_capacity(55);
+    text.extend_from_slice(b"00-");
+    hex::push(&mut text, &span.trace_id().to_bytes());
+    text.push(b'-');
+    hex::push(&mut text, &span.span_id().to_bytes());
+    text.extend_from_slice(if span.is_sampled() { b"-01" } else { b"-00" });
+    text
 }
 
-/// Text form of a span context, version 00.
-pub(crate) fn traceparent(span: &SpanContext) -> Option<String> {
-    span.is_valid().then(|| {
-        format!(
-            "00-{}-{}-{:02x}",
-            span.trace_id(),
-            span.span_id(),
-            span.trace_flags().to_u8() & 1
-        )
-    })
-}
+/// Where the trace's id is in a `traceparent`.
+pub(crate) const TRACE_ID: Range<usize> = 3..35;
 
 /// Run and experiment ids end up in labels and file names: a short, closed alphabet.
 fn is_id(value: &str) -> bool {
@@ -117,18 +98,23 @@ fn is_id(value: &str) -> bool {
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
-fn baggage(headers: &HeaderMap) -> Vec<KeyValue> {
+/// The values of [`BAGGAGE_KEYS`]; of a member that is there twice, the last.
+fn baggage(headers: &HeaderMap) -> Run {
+    let mut run = Run::default();
     let Some(text) = headers.get(BAGGAGE).and_then(|value| value.to_str().ok()) else {
-        return Vec::new();
+        return run;
     };
-    let member = |member: &str| {
-        let (key, value) = member.split(';').next()?.split_once('=')?;
-        let key = BAGGAGE_KEYS
-            .into_iter()
-            .find(|known| *known == key.trim())?;
-        is_id(value.trim()).then(|| KeyValue::new(key, value.trim().to_owned()))
-    };
-    text.split(',').take(64).filter_map(member).collect()
+    for member in text.split(',').take(64) {
+        let member = member.split(';').next().unwrap_or_default();
+        let Some((key, value)) = member.split_once('=') else {
+            continue;
+        };
+        let known = BAGGAGE_KEYS.iter().position(|known| *known == key.trim());
+        if let (Some(at), true) = (known, is_id(value.trim())) {
+            run[at] = Some(value.trim().to_owned());
+        }
+    }
+    run
 }
 
 fn remote(traceparent: &str) -> Option<SpanContext> {

@@ -3,6 +3,7 @@
 //! Steps are collected for every request, because a request that turns out slow or failed is explained by its log line
 //! even when its trace was not sampled.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -103,16 +104,18 @@ fn own_subscriber() -> Option<Dispatch> {
 }
 
 /// Records that a step of the current request took `elapsed`; nothing happens outside of a request.
-pub(crate) fn record(name: impl FnOnce() -> String, elapsed: Duration) {
+pub(crate) fn record(name: impl FnOnce() -> Cow<'static, str>, elapsed: Duration) {
     let _ = STAGES.try_with(|stages| stages.push(name, elapsed));
 }
 
 /// The steps of one request, in the order in which they ended.
 #[derive(Clone, Default)]
-pub(crate) struct Stages(Arc<Mutex<Vec<(String, Duration)>>>);
+pub(crate) struct Stages(Arc<Mutex<Vec<Stage>>>);
+
+type Stage = (Cow<'static, str>, Duration);
 
 impl Stages {
-    fn push(&self, name: impl FnOnce() -> String, elapsed: Duration) {
+    fn push(&self, name: impl FnOnce() -> Cow<'static, str>, elapsed: Duration) {
         let mut stages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if stages.len() < MAX_STAGES {
             stages.push((name(), elapsed));
@@ -150,6 +153,6 @@ impl Timing {
 
 impl Drop for Timing {
     fn drop(&mut self) {
-        record(|| self.name.to_owned(), self.start.elapsed());
+        record(|| self.name.into(), self.start.elapsed());
     }
 }

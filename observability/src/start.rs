@@ -1,23 +1,21 @@
 //! Start and stop of everything that is process-wide: the subscriber, the exporter, the log writer, the panic hook.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use opentelemetry_sdk::trace::SdkTracerProvider;
-use tracing::Subscriber;
 use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{Layer, reload};
 
-use crate::logs::ecs::EcsLayer;
+use crate::logs::ecs::Formatter;
 use crate::logs::writer::{Sink, Writer};
-use crate::logs::{self, SetFilterError};
+use crate::logs::{self, Filter, SetFilterError};
 use crate::metrics::Registry;
 use crate::panics;
-use crate::settings::{LogOutput, Service, Settings};
-use crate::traces::{self, sampling};
+use crate::settings::{LogOutput, Settings};
+use crate::subscriber::{Lines, Telemetry};
+use crate::traces::{self, Processor, Started, sampling};
 
 /// Whether the process has its subscriber: then every thread has it.
 static GLOBAL: AtomicBool = AtomicBool::new(false);
@@ -58,7 +56,7 @@ pub enum InitError {
 /// Keeps telemetry running. To be kept until the process has done everything else, then [`shutdown`](Guard::shutdown).
 #[must_use = "spans and log lines that are not flushed are lost"]
 pub struct Guard {
-    provider: SdkTracerProvider,
+    exporter: Option<Arc<Processor>>,
     writer: Option<Writer>,
 }
 
@@ -77,29 +75,32 @@ pub fn init(settings: Settings, registry: &Registry) -> Result<Guard, InitError>
         SetFilterError::NotInitialised => InitError::Twice,
     })?;
     let node = uuid::Uuid::now_v7().to_string();
-    let (provider, ratio) = traces::provider(&service, &node, traces.as_ref(), registry)?;
+    let Started {
+        spans,
+        exporter,
+        ratio,
+    } = traces::start(&service, &node, traces.as_ref(), registry)?;
     let writer = match logs.output {
         LogOutput::Stdout => Some(Writer::start(io::stdout(), registry)?),
         LogOutput::Stderr => Some(Writer::start(io::stderr(), registry)?),
         LogOutput::Off => None,
     };
-    let (filter, handle) = reload::Layer::new(filter);
-    let lines = writer
-        .clone()
-        .map(|writer| ecs(&service, &node, writer).with_filter(filter));
-    let subscriber = tracing_subscriber::registry()
-        .with(traces::layer(&provider))
-        .with(lines);
+    let filter = Filter::new(filter);
+    let lines = writer.clone().map(|writer| Lines {
+        filter: filter.clone(),
+        formatter: Formatter::new(&service, &node, Sink::Queue(writer)),
+    });
+    let subscriber = tracing_subscriber::registry().with(Telemetry { spans, lines });
     subscriber.try_init().map_err(|_| InitError::Twice)?;
     GLOBAL.store(true, Ordering::Relaxed);
     if let Some(ratio) = ratio {
         sampling::control(ratio);
     }
     if writer.is_some() {
-        logs::control(&logs.filter, handle);
+        logs::control(&logs.filter, filter);
         panics::install();
     }
-    Ok(Guard { provider, writer })
+    Ok(Guard { exporter, writer })
 }
 
 impl Guard {
@@ -109,10 +110,11 @@ impl Guard {
         let start = Instant::now();
         // A collector that is gone must not cost the lines, which need none.
         let for_spans = deadline.mul_f64(0.8);
-        let provider = self.provider;
-        // Flushing blocks.
-        let spans = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(for_spans));
-        let _ = tokio::time::timeout(for_spans, spans).await;
+        if let Some(exporter) = self.exporter {
+            // Flushing blocks.
+            let spans = tokio::task::spawn_blocking(move || exporter.shutdown(for_spans));
+            let _ = tokio::time::timeout(for_spans, spans).await;
+        }
         if let Some(writer) = self.writer {
             let left = deadline.saturating_sub(start.elapsed());
             let _ = tokio::task::spawn_blocking(move || writer.flush(left)).await;
@@ -123,12 +125,4 @@ impl Guard {
 /// Whether [`init`] was called.
 pub(crate) fn is_global() -> bool {
     GLOBAL.load(Ordering::Relaxed)
-}
-
-fn ecs<S: Subscriber + for<'a> LookupSpan<'a>>(
-    service: &Service,
-    node: &str,
-    writer: Writer,
-) -> impl Layer<S> {
-    EcsLayer::new(service, node, Sink::Queue(writer))
 }

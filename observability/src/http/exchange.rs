@@ -8,10 +8,9 @@ use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::body::Body;
 use axum::extract::{ConnectInfo, MatchedPath, Request};
 use axum::response::Response;
-use opentelemetry::trace::{SpanContext, TraceContextExt as _};
+use bytes::Bytes;
 use tracing::field::Empty;
-use tracing::{Span, debug, info, info_span};
-use tracing_opentelemetry::{OpenTelemetrySpanExt as _, SetParentError};
+use tracing::{Span, info, info_span};
 
 use super::TraceId;
 use super::body::TrackedBody;
@@ -19,6 +18,8 @@ use super::routes::{CLIENT_CLOSED, Failure, Route, RouteTable, error_type};
 use crate::metrics::GaugeGuard;
 use crate::propagation;
 use crate::scope::{Scope, Stages};
+use crate::traces::origin::{self, Origin};
+use crate::traces::spans;
 
 /// From here on a request is slow, and its log line carries the timings of its steps.
 const SLOW: Duration = Duration::from_secs(1);
@@ -34,8 +35,7 @@ pub(super) struct Exchange {
     stages: Stages,
     start: Instant,
     uri: Uri,
-    trace_id: String,
-    traceresponse: Option<String>,
+    trace: Trace,
     status: Option<u16>,
     bytes: u64,
     finished: bool,
@@ -50,12 +50,9 @@ impl Exchange {
             .get::<MatchedPath>()
             .map(MatchedPath::as_str);
         let route = routes.find(request.method(), matched);
-        let span = server_span(&route, request.uri());
-        adopt(&span, request);
-        let context = span.context();
-        let span_context = context.span().span_context().clone();
-        let trace_id = trace_id(&span_context);
-        request.extensions_mut().insert(TraceId(trace_id.clone()));
+        let span = origin::with(origin(request), || server_span(&route, request.uri()));
+        let trace = Trace::of(&span);
+        request.extensions_mut().insert(trace.id());
         Self {
             _active: route.enter(),
             route,
@@ -63,8 +60,7 @@ impl Exchange {
             stages: Stages::default(),
             start,
             uri: request.uri().clone(),
-            trace_id,
-            traceresponse: propagation::traceparent(&span_context),
+            trace,
             status: None,
             bytes: 0,
             finished: false,
@@ -76,16 +72,16 @@ impl Exchange {
         Scope::new(self.span.clone(), self.stages.clone())
     }
 
-    /// Takes note of the answer's head, and follows its body to the end.
-    pub(super) fn respond(mut self, mut response: Response) -> Response {
+    /// Takes note of the answer's head, and follows its body to the end, in the `scope` of the request.
+    pub(super) fn respond(mut self, scope: Scope, mut response: Response) -> Response {
         self.status = Some(response.status().as_u16());
-        self.say_trace(response.headers_mut());
+        self.trace.say(response.headers_mut());
         if without_body(self.route.method, response.status()) {
             self.finish(None);
             return response;
         }
         let (head, body) = response.into_parts();
-        let body = TrackedBody::new(self, body, &head.headers);
+        let body = TrackedBody::new(self, scope, body, &head.headers);
         Response::from_parts(head, Body::new(body))
     }
 
@@ -96,6 +92,14 @@ impl Exchange {
 
     /// Ends the exchange: observation, span attributes, log line.
     pub(super) fn finish(&mut self, failure: Option<Failure>) {
+        if !self.finished {
+            // Inside the span: the observation and the line belong to its trace.
+            self.span.clone().in_scope(|| self.finish_inside(failure));
+        }
+    }
+
+    /// Ends the exchange, in whose scope the thread is already.
+    pub(super) fn finish_inside(&mut self, failure: Option<Failure>) {
         if std::mem::replace(&mut self.finished, true) {
             return;
         }
@@ -116,11 +120,8 @@ impl Exchange {
             self.span.record("otel.status_code", "ERROR");
         }
         let stages = (failed || elapsed >= SLOW).then(|| self.stages.describe());
-        // Inside the span: the observation and the line belong to its trace.
-        self.span.in_scope(|| {
-            self.route.record(status, failure, elapsed);
-            self.log(status, elapsed, error.as_deref(), stages.as_deref());
-        });
+        self.route.record(status, failure, elapsed);
+        self.log(status, elapsed, error.as_deref(), stages.as_deref());
     }
 
     fn log(&self, status: u16, elapsed: Duration, error: Option<&str>, stages: Option<&str>) {
@@ -137,15 +138,6 @@ impl Exchange {
             "request"
         );
     }
-
-    fn say_trace(&self, headers: &mut HeaderMap) {
-        if let Ok(value) = HeaderValue::from_str(&self.trace_id) {
-            headers.insert(X_TRACE_ID, value);
-        }
-        if let Some(Ok(value)) = self.traceresponse.as_deref().map(HeaderValue::from_str) {
-            headers.insert(TRACERESPONSE, value);
-        }
-    }
 }
 
 impl Drop for Exchange {
@@ -156,6 +148,45 @@ impl Drop for Exchange {
         } else {
             Failure::ClientClosed
         }));
+    }
+}
+
+/// The trace as an answer names it.
+enum Trace {
+    /// A `traceparent`.
+    Of(Bytes),
+    /// A random id where no subscriber gives one, so that an answer can always be found in the log.
+    Random(Bytes),
+}
+
+impl Trace {
+    fn of(span: &Span) -> Self {
+        match spans::place(span) {
+            Some(place) => Self::Of(propagation::traceparent(&place.span).into()),
+            None => Self::Random(uuid::Uuid::new_v4().simple().to_string().into()),
+        }
+    }
+
+    fn id_bytes(&self) -> Bytes {
+        match self {
+            Self::Of(traceparent) => traceparent.slice(propagation::TRACE_ID),
+            Self::Random(id) => id.clone(),
+        }
+    }
+
+    fn id(&self) -> TraceId {
+        TraceId(String::from_utf8_lossy(&self.id_bytes()).into_owned())
+    }
+
+    fn say(&self, headers: &mut HeaderMap) {
+        if let Ok(value) = HeaderValue::from_maybe_shared(self.id_bytes()) {
+            headers.insert(X_TRACE_ID, value);
+        }
+        if let Self::Of(traceparent) = self
+            && let Ok(value) = HeaderValue::from_maybe_shared(traceparent.clone())
+        {
+            headers.insert(TRACERESPONSE, value);
+        }
     }
 }
 
@@ -175,23 +206,22 @@ fn server_span(route: &Route, uri: &Uri) -> Span {
     )
 }
 
-/// Continues the trace that the request names, if its peer may say so, else links to it. Before the span is entered:
-/// afterwards its parent cannot be set.
-fn adopt(span: &Span, request: &Request) {
+/// What the request continues: the trace that it names, if its peer may say so. Else it is linked to that.
+fn origin(request: &Request) -> Origin {
     let headers = request.headers();
     if !headers.contains_key("traceparent") && !headers.contains_key("baggage") {
-        return;
+        return Origin::default();
     }
     let remote = propagation::extract(headers);
-    if !from_loopback(request) {
-        span.add_link(remote.span().span_context().clone());
-        return;
-    }
-    match span.set_parent(remote) {
-        // Without a subscriber, or with one that leaves this span out, there is no trace to continue.
-        Ok(()) | Err(SetParentError::LayerNotFound | SetParentError::SpanDisabled) => {}
-        Err(error @ SetParentError::AlreadyStarted) => {
-            debug!(error.message = %error, "trace not continued");
+    if from_loopback(request) {
+        Origin {
+            above: Some(Arc::new(remote)),
+            link: None,
+        }
+    } else {
+        Origin {
+            above: None,
+            link: remote.span.is_valid().then_some(remote.span),
         }
     }
 }
@@ -199,15 +229,6 @@ fn adopt(span: &Span, request: &Request) {
 fn from_loopback(request: &Request) -> bool {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
     peer.is_some_and(|ConnectInfo(peer)| peer.ip().to_canonical().is_loopback())
-}
-
-/// The span's trace id; where no subscriber gives one, a random one, so that an answer can always be found in the log.
-fn trace_id(span: &SpanContext) -> String {
-    if span.is_valid() {
-        span.trace_id().to_string()
-    } else {
-        uuid::Uuid::new_v4().simple().to_string()
-    }
 }
 
 /// Whether the connection sends no body whatever the handler made: then it is not polled either.

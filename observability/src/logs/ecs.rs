@@ -2,30 +2,29 @@
 //!
 //! A call site's field keeps its name where it begins with one of [`GROUPS`], and becomes `labels.<name>` otherwise.
 //! What identifies the process, the moment and the trace is added here, and no call site can overwrite it.
+//!
+//! A line is written in one pass over the event's fields, into a buffer that the thread uses again.
 
-use std::borrow::Cow;
-use std::fmt::{self, Write as _};
-use std::io::Write as _;
+mod line;
+
+use std::cell::Cell;
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use opentelemetry::Context as OtelContext;
-use opentelemetry::baggage::BaggageExt as _;
-use opentelemetry::trace::TraceContextExt as _;
-use serde_json::Value;
 use tracing::field::{Field, Visit};
-use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::Layer;
-use tracing_subscriber::layer::Context;
+use tracing::{Event, Level};
 
+use self::line::{Key, Line};
 use super::writer::Sink;
 use crate::declarations::FieldDesc;
 use crate::settings::Service;
+use crate::traces::place;
 
 const ECS_VERSION: &str = "8.11.0";
 /// A line takes no further field beyond this length, in bytes.
 pub(crate) const MAX_LINE: usize = 16 * 1024;
-/// A text is cut after this many bytes.
-const MAX_TEXT: usize = 8 * 1024;
+/// A buffer that has grown beyond this size is not used again, in bytes.
+const MAX_KEPT: usize = 4 * MAX_LINE;
 
 /// Field groups of the schema that call sites may fill.
 const GROUPS: [&str; 12] = [
@@ -43,11 +42,10 @@ const GROUPS: [&str; 12] = [
     "destination.",
 ];
 /// Fields inside those groups that are written here. The rest are what the `log` crate's bridge adds.
-const OURS: [&str; 7] = [
+const OURS: [&str; 6] = [
     "event.sequence",
     "log.level",
     "log.logger",
-    "log.target",
     "log.module_path",
     "log.file",
     "log.line",
@@ -80,14 +78,16 @@ pub(crate) const FIELDS: &[FieldDesc] = &[
     FieldDesc::keyword("trace.id"),
 ];
 
-/// The run's baggage, and the fields that only it may set.
-const RUN: [(&str, &str); 2] = [
-    ("run.id", "labels.run_id"),
-    ("experiment.id", "labels.experiment_id"),
-];
+/// The fields that only the run's baggage may set, in the order of its members.
+const RUN: [&str; 2] = ["labels.run_id", "labels.experiment_id"];
+
+thread_local! {
+    /// The buffer of the thread's next line. A `Debug` that logs itself finds an empty one.
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 /// Writes each event as one line.
-pub(crate) struct EcsLayer {
+pub(crate) struct Formatter {
     sink: Sink,
     /// The part that is the same on every line, from a comma to a value.
     process: Vec<u8>,
@@ -95,10 +95,10 @@ pub(crate) struct EcsLayer {
     sequence: AtomicU64,
 }
 
-impl EcsLayer {
+impl Formatter {
     /// `node` is `service.node.name`, new at each start.
     pub(crate) fn new(service: &Service, node: &str, sink: Sink) -> Self {
-        let mut line = Line::default();
+        let mut line = Line::new(Vec::new());
         line.text("ecs.version", ECS_VERSION);
         line.text("service.name", service.name);
         line.text("service.version", service.version);
@@ -106,201 +106,179 @@ impl EcsLayer {
         line.text("service.node.name", node);
         Self {
             sink,
-            process: line.0,
+            process: line.into_fields(),
             dataset: service.name,
             sequence: AtomicU64::new(0),
         }
     }
 
-    fn format(&self, event: &Event<'_>) -> Vec<u8> {
-        let mut fields = Fields::default();
-        event.record(&mut fields);
+    /// Writes the event's line.
+    pub(crate) fn write(&self, event: &Event<'_>) {
+        let mut line = Line::new(BUFFER.take());
+        self.fill(&mut line, event);
+        let mut bytes = line.finish();
+        self.sink.put(&bytes);
+        bytes.clear();
+        if bytes.capacity() <= MAX_KEPT {
+            BUFFER.set(bytes);
+        }
+    }
+
+    fn fill(&self, line: &mut Line, event: &Event<'_>) {
         let metadata = event.metadata();
-        let mut line = Line(Vec::with_capacity(768));
         line.timestamp();
         line.text("log.level", level(*metadata.level()));
-        line.text(
-            "message",
-            fields.message.as_deref().unwrap_or_else(|| metadata.name()),
-        );
-        line.0.extend_from_slice(&self.process);
-        line.text(
-            "log.logger",
-            fields
-                .logger
-                .as_deref()
-                .unwrap_or_else(|| metadata.target()),
-        );
-        if !fields.has("event.dataset") {
+        line.raw(&self.process);
+        // Taken whether or not the line gets out: a gap tells how many were lost.
+        let sequence = self.sequence.fetch_add(1, Ordering::Relaxed) + 1;
+        line.number("event.sequence", sequence);
+        trace(line);
+        let mut fields = Fields::new(line);
+        event.record(&mut fields);
+        let Fields {
+            message,
+            logger,
+            dataset,
+            ..
+        } = fields;
+        if !message {
+            line.text("message", metadata.name());
+        }
+        if !logger {
+            line.text("log.logger", metadata.target());
+        }
+        if !dataset {
             line.text("event.dataset", self.dataset);
         }
-        // Taken whether or not the line gets out: a gap tells how many were lost.
-        line.number(
-            "event.sequence",
-            self.sequence.fetch_add(1, Ordering::Relaxed) + 1,
-        );
-        line.trace();
-        for (key, value) in &fields.kept {
-            line.value(key, value);
-        }
-        line.end()
     }
 }
 
-impl<S: Subscriber> Layer<S> for EcsLayer {
-    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        self.sink.put(self.format(event));
-    }
-}
-
-/// A line being written: each field adds `,"key":value`; the end turns the first comma into a brace.
-#[derive(Default)]
-struct Line(Vec<u8>);
-
-impl Line {
-    fn key(&mut self, key: &str) {
-        self.0.push(b',');
-        self.json(key);
-        self.0.push(b':');
-    }
-
-    fn text(&mut self, key: &str, value: &str) {
-        self.key(key);
-        self.json(value);
-    }
-
-    fn json(&mut self, value: &str) {
-        // Writing to memory cannot fail, and a str is always serialisable.
-        let _ = serde_json::to_writer(&mut self.0, cut(value));
-    }
-
-    fn number(&mut self, key: &str, value: u64) {
-        self.key(key);
-        let _ = write!(self.0, "{value}");
-    }
-
-    fn timestamp(&mut self) {
-        self.key("@timestamp");
-        let _ = write!(self.0, "\"{:.6}\"", jiff::Timestamp::now());
-    }
-
-    /// The trace and, from its baggage, the run. A request that is not sampled has a trace id too.
-    fn trace(&mut self) {
-        let context = OtelContext::current();
-        let span = context.span();
-        let span = span.span_context();
-        if span.is_valid() {
-            self.key("trace.id");
-            let _ = write!(self.0, "\"{}\"", span.trace_id());
-            self.key("span.id");
-            let _ = write!(self.0, "\"{}\"", span.span_id());
-        }
-        for (key, field) in RUN {
-            if let Some(value) = context.baggage().get(key) {
-                self.text(field, value.as_str());
+/// The trace and, from its baggage, the run. A request that is not sampled has a trace id too.
+fn trace(line: &mut Line) {
+    place::current(|place| {
+        let Some(place) = place else { return };
+        line.hex("trace.id", &place.span.trace_id().to_bytes());
+        line.hex("span.id", &place.span.span_id().to_bytes());
+        for (field, value) in RUN.iter().zip(place.run()) {
+            if let Some(value) = value {
+                line.text(field, value);
             }
         }
+    });
+}
+
+/// Fields of one event at most, which is what `tracing` takes.
+const MAX_FIELDS: usize = 32;
+
+/// Writes the fields of one event into its line.
+struct Fields<'a> {
+    line: &'a mut Line,
+    keys: [Key; MAX_FIELDS],
+    count: usize,
+    message: bool,
+    logger: bool,
+    dataset: bool,
+}
+
+impl<'a> Fields<'a> {
+    fn new(line: &'a mut Line) -> Self {
+        Self {
+            line,
+            keys: [Key::default(); MAX_FIELDS],
+            count: 0,
+            message: false,
+            logger: false,
+            dataset: false,
+        }
     }
 
-    fn value(&mut self, key: &str, value: &Value) {
-        if self.0.len() > MAX_LINE {
-            return;
-        }
-        self.key(key);
-        match value {
-            Value::String(text) => self.json(text),
-            other => {
-                let _ = write!(self.0, "{other}");
+    /// Writes a field, with what `value` writes, unless it is not the call site's to set.
+    fn field(&mut self, name: &'static str, value: impl FnOnce(&mut Line)) {
+        match name {
+            "message" if !self.message => {
+                self.line.key("", name);
+                self.message = true;
             }
-        }
-    }
-
-    fn end(mut self) -> Vec<u8> {
-        self.0[0] = b'{';
-        self.0.extend_from_slice(b"}\n");
-        self.0
-    }
-}
-
-/// The fields of one event.
-#[derive(Default)]
-struct Fields {
-    message: Option<String>,
-    logger: Option<String>,
-    kept: Vec<(Cow<'static, str>, Value)>,
-}
-
-impl Fields {
-    fn has(&self, key: &str) -> bool {
-        self.kept.iter().any(|(known, _)| known == key)
-    }
-
-    fn put(&mut self, name: &'static str, value: Value) {
-        match (name, value) {
-            ("message", Value::String(text)) => self.message = Some(text),
             // A record of the `log` crate names its origin here.
-            ("log.target", Value::String(text)) => self.logger = Some(text),
-            (name, _) if OURS.contains(&name) => {}
-            (name, value) => {
-                let key = if is_ecs(name) {
-                    Cow::Borrowed(name)
-                } else {
-                    Cow::Owned(label(name))
-                };
-                // A key twice would make the object ambiguous.
-                if !self.has(&key) && !RUN.iter().any(|(_, field)| *field == key) {
-                    self.kept.push((key, value));
+            "log.target" if !self.logger => {
+                self.line.key("", "log.logger");
+                self.logger = true;
+            }
+            "message" | "log.target" => return,
+            name if OURS.contains(&name) => return,
+            name => {
+                if !self.key(name) {
+                    return;
                 }
             }
         }
+        value(self.line);
+    }
+
+    /// Begins a field of the call site. `false` when there is no room for it, or when it is there already: a key twice
+    /// would make the object ambiguous. A run is only what the baggage says.
+    fn key(&mut self, name: &str) -> bool {
+        if self.line.len() > MAX_LINE || self.count == MAX_FIELDS {
+            return false;
+        }
+        let key = if is_ecs(name) {
+            self.line.key("", name)
+        } else {
+            let name = name.strip_prefix("labels.").unwrap_or(name);
+            self.line.key("labels.", name)
+        };
+        let text = self.line.text_of(key);
+        let known = self.keys[..self.count].iter();
+        let known = known.map(|known| self.line.text_of(*known));
+        let taken = known
+            .chain(RUN.map(str::as_bytes))
+            .any(|known| known == text);
+        if taken {
+            self.line.take_back(key);
+            return false;
+        }
+        self.dataset |= text == b"event.dataset";
+        self.keys[self.count] = key;
+        self.count += 1;
+        true
     }
 }
 
-impl Visit for Fields {
+impl Visit for Fields<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        let mut text = String::new();
-        // A Debug that fails leaves what it wrote until then.
-        let _ = write!(text, "{value:?}");
-        self.put(field.name(), Value::String(text));
+        self.field(field.name(), |line| line.debug(value));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.put(field.name(), Value::String(cut(value).to_owned()));
+        self.field(field.name(), |line| line.quoted(value));
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.put(field.name(), value.into());
+        self.field(field.name(), |line| line.json(&value));
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.put(field.name(), value.into());
+        self.field(field.name(), |line| line.json(&value));
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.put(field.name(), value.into());
+        self.field(field.name(), |line| line.json(&value));
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        // JSON has no infinity and no NaN.
-        let number = serde_json::Number::from_f64(value);
-        self.put(
-            field.name(),
-            number.map_or_else(|| Value::String(value.to_string()), Value::Number),
-        );
+        self.field(field.name(), |line| {
+            // JSON has no infinity and no NaN.
+            if value.is_finite() {
+                line.json(&value);
+            } else {
+                line.quoted(&value.to_string());
+            }
+        });
     }
 }
 
 fn is_ecs(name: &str) -> bool {
     GROUPS.iter().any(|group| name.starts_with(group))
-}
-
-fn label(name: &str) -> String {
-    let name = name.strip_prefix("labels.").unwrap_or(name);
-    format!("labels.{}", name.replace('.', "_"))
-}
-
-fn cut(text: &str) -> &str {
-    &text[..text.floor_char_boundary(MAX_TEXT)]
 }
 
 const fn level(level: Level) -> &'static str {

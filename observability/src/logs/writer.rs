@@ -1,10 +1,12 @@
-//! Lines leave the process on a thread of their own, through a bounded queue: a full pipe costs lines, which are
+//! Lines leave the process on a thread of their own, through a bounded buffer: a full pipe costs lines, which are
 //! counted, never time.
+//!
+//! A line is copied into the buffer and wakes nobody, save the first one: the thread takes the whole buffer a moment
+//! later, or when it is well filled, and leaves an empty one.
 
 use std::io::{self, Write};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::metrics::{Counter, Desc, Gauge, Registry};
 
@@ -32,10 +34,13 @@ const LIMIT: Desc = Desc::gauge(
 /// Every metric of the log.
 pub(crate) const DECLARED: &[&Desc] = &[&WRITTEN, &DROPPED, &QUEUED, &LIMIT];
 
-/// Lines waiting at most. A line is at most [`MAX_LINE`](super::ecs::MAX_LINE) long.
+/// Lines waiting at most, those that are being written among them. A line is at most about
+/// [`MAX_LINE`](super::ecs::MAX_LINE) long.
 const QUEUE: usize = 4096;
-/// Lines are joined up to about this size into one write.
+/// So many bytes are written at once, without waiting for more.
 const CHUNK: usize = 64 * 1024;
+/// A line waits this long at most for others that are written with it.
+const DELAY: Duration = Duration::from_millis(50);
 
 /// Where the formatter puts a finished line, newline included.
 #[derive(Clone)]
@@ -47,35 +52,69 @@ pub(crate) enum Sink {
 }
 
 impl Sink {
-    pub(crate) fn put(&self, line: Vec<u8>) {
+    pub(crate) fn put(&self, line: &[u8]) {
         match self {
             Self::Queue(writer) => writer.put(line),
             Self::Memory(lines) => lines
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
-                .extend_from_slice(&line),
+                .extend_from_slice(line),
         }
     }
 }
 
-/// Handle on the writing thread.
+/// Handle on the writing thread, which ends with the last of them.
 #[derive(Clone)]
-pub(crate) struct Writer {
-    queue: SyncSender<Message>,
-    lines: Lines,
+pub(crate) struct Writer(Arc<Owner>);
+
+struct Owner(Arc<Shared>);
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.0.lock().closed = true;
+        self.0.wake.notify_one();
+    }
 }
 
-/// What becomes of lines: each that is put is queued, then written or dropped.
-#[derive(Clone)]
-struct Lines {
+/// What the thread shares with those who put lines.
+struct Shared {
+    buffer: Mutex<Buffer>,
+    /// To the thread: there is a first line, or enough of them, or no time left.
+    wake: Condvar,
+    /// To those who flush: lines were written.
+    done: Condvar,
     queued: Gauge,
     written: Counter,
     dropped: Counter,
 }
 
-enum Message {
-    Line(Vec<u8>),
-    Flush(SyncSender<()>),
+#[derive(Default)]
+struct Buffer {
+    /// Whole lines, in order.
+    bytes: Vec<u8>,
+    /// Lines in `bytes`.
+    lines: usize,
+    /// Lines that the thread has taken and not written yet.
+    writing: usize,
+    /// Lines ever put here.
+    put: u64,
+    /// Lines ever written, or lost in writing.
+    ended: u64,
+    /// Somebody waits for what is here to be written.
+    hurry: bool,
+    closed: bool,
+}
+
+impl Buffer {
+    fn is_due(&self) -> bool {
+        self.bytes.len() >= CHUNK || self.hurry || self.closed
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Buffer> {
+        self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Writer {
@@ -84,78 +123,99 @@ impl Writer {
         output: impl Write + Send + 'static,
         registry: &Registry,
     ) -> io::Result<Self> {
-        let (queue, messages) = sync_channel(QUEUE);
         registry.gauge(&LIMIT, &[]).set(QUEUE as f64);
-        let lines = Lines {
+        let shared = Arc::new(Shared {
+            buffer: Mutex::default(),
+            wake: Condvar::new(),
+            done: Condvar::new(),
             queued: registry.gauge(&QUEUED, &[]),
             written: registry.counter(&WRITTEN, &[]),
             dropped: registry.counter(&DROPPED, &[]),
-        };
-        let counted = lines.clone();
+        });
+        let writer = Self(Arc::new(Owner(shared.clone())));
         std::thread::Builder::new()
             .name("log-writer".to_owned())
-            .spawn(move || write(&messages, output, &counted))?;
-        Ok(Self { queue, lines })
+            .spawn(move || write(&shared, output))?;
+        Ok(writer)
     }
 
-    fn put(&self, line: Vec<u8>) {
-        // Before it can leave the queue: the count never falls below what waits.
-        self.lines.queued.add(1.0);
-        if self.queue.try_send(Message::Line(line)).is_err() {
-            self.lines.queued.sub(1.0);
-            self.lines.dropped.inc();
+    fn put(&self, line: &[u8]) {
+        let shared = &*self.0.0;
+        let mut buffer = shared.lock();
+        let waiting = buffer.lines + buffer.writing;
+        if waiting >= QUEUE {
+            drop(buffer);
+            shared.dropped.inc();
+            return;
+        }
+        let (first, before) = (buffer.lines == 0, buffer.bytes.len());
+        buffer.bytes.extend_from_slice(line);
+        buffer.lines += 1;
+        buffer.put += 1;
+        let filled = before < CHUNK && buffer.bytes.len() >= CHUNK;
+        shared.queued.set((waiting + 1) as f64);
+        drop(buffer);
+        if first || filled {
+            shared.wake.notify_one();
         }
     }
 
     /// Waits until the lines put before are written, or `deadline` is over. Blocks.
     pub(crate) fn flush(&self, deadline: Duration) {
-        let start = std::time::Instant::now();
-        let (done, written) = sync_channel(1);
-        let mut message = Message::Flush(done);
-        // The queue may be full at first.
-        while let Err(TrySendError::Full(back)) = self.queue.try_send(message) {
-            if start.elapsed() >= deadline {
-                return;
-            }
-            message = back;
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        let left = deadline.saturating_sub(start.elapsed());
-        let _: Result<(), RecvTimeoutError> = written.recv_timeout(left);
+        let shared = &*self.0.0;
+        let end = Instant::now() + deadline;
+        let mut buffer = shared.lock();
+        let last = buffer.put;
+        buffer.hurry = true;
+        shared.wake.notify_one();
+        let left = end.saturating_duration_since(Instant::now());
+        // Whether it was in time is in the counters.
+        let _ = shared
+            .done
+            .wait_timeout_while(buffer, left, |buffer| buffer.ended < last);
     }
 }
 
-/// Writes until every handle is gone.
-fn write(messages: &Receiver<Message>, mut output: impl Write, lines: &Lines) {
+/// Writes until every handle is gone and every line written.
+fn write(shared: &Shared, mut output: impl Write) {
     let mut chunk = Vec::with_capacity(CHUNK);
-    while let Ok(first) = messages.recv() {
-        let mut next = Some(first);
-        let mut joined = 0;
-        let mut flushed = None;
-        while let Some(message) = next {
-            match message {
-                Message::Line(line) => {
-                    chunk.extend_from_slice(&line);
-                    joined += 1;
-                }
-                Message::Flush(done) => flushed = Some(done),
-            }
-            let full = chunk.len() >= CHUNK || flushed.is_some();
-            next = if full { None } else { messages.try_recv().ok() };
-        }
+    while let Some(lines) = take(shared, &mut chunk) {
         let written = output.write_all(&chunk).and_then(|()| output.flush());
-        lines.queued.sub(joined as f64);
         match written {
-            Ok(()) => lines.written.add(joined),
-            Err(_) => lines.dropped.add(joined),
+            Ok(()) => shared.written.add(lines as u64),
+            Err(_) => shared.dropped.add(lines as u64),
         }
+        let mut buffer = shared.lock();
+        buffer.writing = 0;
+        buffer.ended += lines as u64;
+        shared.queued.set(buffer.lines as f64);
+        drop(buffer);
+        shared.done.notify_all();
         chunk.clear();
-        if let Some(done) = flushed {
-            let _ = done.try_send(());
-        }
+        // A burst of long lines must not stay in memory for ever.
+        chunk.shrink_to(4 * CHUNK);
     }
 }
 
+/// Waits for lines, and exchanges the empty `chunk` for them. `None` when there will be none.
+fn take(shared: &Shared, chunk: &mut Vec<u8>) -> Option<usize> {
+    let quiet = |buffer: &mut Buffer| buffer.lines == 0 && !buffer.closed;
+    let buffer = shared
+        .wake
+        .wait_while(shared.lock(), quiet)
+        .unwrap_or_else(PoisonError::into_inner);
+    let (mut buffer, _) = shared
+        .wake
+        .wait_timeout_while(buffer, DELAY, |buffer| !buffer.is_due())
+        .unwrap_or_else(PoisonError::into_inner);
+    if buffer.lines == 0 {
+        return None;
+    }
+    std::mem::swap(&mut buffer.bytes, chunk);
+    buffer.writing = std::mem::take(&mut buffer.lines);
+    buffer.hurry = false;
+    Some(buffer.writing)
+}
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "in tests a panic is the answer")]
 mod tests {
@@ -215,7 +275,7 @@ mod tests {
         let writer = Writer::start(output.clone(), &registry).unwrap();
         let put = QUEUE * 4;
         for _ in 0..put {
-            writer.put(b"line\n".to_vec());
+            writer.put(b"line\n");
         }
         let (written, dropped, waiting) = counted(&registry);
         assert!(dropped > 0 && waiting >= QUEUE, "{dropped}, {waiting}");
@@ -239,7 +299,7 @@ mod tests {
         }
         let registry = Registry::new(&service());
         let writer = Writer::start(Gone, &registry).unwrap();
-        writer.put(b"line\n".to_vec());
+        writer.put(b"line\n");
         writer.flush(Duration::from_mins(1));
         assert_eq!(counted(&registry), (0, 1, 0));
     }
@@ -249,9 +309,54 @@ mod tests {
         let registry = Registry::new(&service());
         let output = Stuck::default();
         let writer = Writer::start(output.clone(), &registry).unwrap();
-        writer.put(b"line\n".to_vec());
+        writer.put(b"line\n");
         writer.flush(Duration::from_millis(20));
         assert!(output.0.0.lock().unwrap().written.is_empty());
         output.release();
+    }
+
+    /// Waits until so many lines are written.
+    fn until_written(registry: &Registry, lines: usize) {
+        let began = Instant::now();
+        while counted(registry) != (lines, 0, 0) {
+            let counted = counted(registry);
+            assert!(began.elapsed() < Duration::from_mins(1), "{counted:?}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    #[test]
+    fn a_line_leaves_soon_though_nobody_waits_for_it() {
+        let registry = Registry::new(&service());
+        let writer = Writer::start(io::sink(), &registry).unwrap();
+        for lines in 1..=3 {
+            writer.put(b"line\n");
+            until_written(&registry, lines);
+        }
+    }
+
+    #[test]
+    fn lines_keep_their_order_over_many_chunks() {
+        let registry = Registry::new(&service());
+        let output = Stuck::default();
+        output.release();
+        let writer = Writer::start(output.clone(), &registry).unwrap();
+        let line = |number: usize| format!("{number:>100}\n");
+        // Fewer than wait at most, and several chunks of them.
+        for number in 0..QUEUE {
+            writer.put(line(number).as_bytes());
+        }
+        writer.flush(Duration::from_mins(1));
+        let expected: String = (0..QUEUE).map(line).collect();
+        assert!(output.0.0.lock().unwrap().written == expected.as_bytes());
+    }
+
+    #[test]
+    fn what_was_put_is_written_though_every_handle_is_gone() {
+        let registry = Registry::new(&service());
+        let writer = Writer::start(io::sink(), &registry).unwrap();
+        writer.put(b"line\n");
+        drop(writer);
+        until_written(&registry, 1);
     }
 }

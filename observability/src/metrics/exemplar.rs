@@ -2,8 +2,9 @@
 
 use std::time::SystemTime;
 
-use opentelemetry::Context;
-use opentelemetry::trace::{TraceContextExt as _, TraceId};
+use opentelemetry::trace::TraceId;
+
+use crate::traces::place;
 
 /// Milliseconds since the epoch of Unix.
 pub(super) type Moment = u64;
@@ -19,10 +20,9 @@ pub(super) struct Exemplar {
 /// The trace that the calling thread works on, if it is sampled: another one cannot be looked up, so it would be no
 /// example of anything. Reads a thread-local variable and takes no lock.
 pub(super) fn sampled_trace() -> Option<TraceId> {
-    Context::map_current(|context| {
-        let span = context.span();
-        let span = span.span_context();
-        (span.is_sampled() && span.is_valid()).then(|| span.trace_id())
+    place::current(|place| {
+        let span = &place?.span;
+        span.is_sampled().then(|| span.trace_id())
     })
 }
 

@@ -1,24 +1,25 @@
 //! Spans and log lines of one thread, kept in memory.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use opentelemetry::Context;
 use opentelemetry::trace::{SpanId, Status};
-use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::trace::{SdkTracerProvider, Span, SpanData, SpanProcessor};
+use opentelemetry_sdk::trace::SpanData;
 use serde_json::Value;
 use tracing::Dispatch;
 use tracing::dispatcher::{self, DefaultGuard};
 use tracing::subscriber::NoSubscriber;
-use tracing_subscriber::filter::LevelFilter;
-use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::{parse_lines, service};
-use crate::logs::ecs::EcsLayer;
+use crate::logs::Filter;
+use crate::logs::ecs::Formatter;
 use crate::logs::writer::Sink;
-use crate::traces::{self, queue::note_run, sampling};
+use crate::subscriber::{Lines, Telemetry};
+use crate::traces::sampling::Roots;
+use crate::traces::spans::{Output, Spans};
 
 /// Captures every span and every line from `info` up of this thread, while it lives.
 ///
@@ -30,37 +31,34 @@ pub fn capture() -> Capture {
     // dispatcher, so perhaps by having none, that nobody wants that span. A second one makes it ask every thread.
     static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::new()));
     LazyLock::force(&SECOND);
-    let spans = Spans::default();
-    let provider = SdkTracerProvider::builder()
-        .with_sampler(sampling::all())
-        .with_span_processor(spans.clone())
-        .build();
-    let lines = Arc::new(Mutex::new(Vec::new()));
-    let ecs = EcsLayer::new(&service(), "test-node", Sink::Memory(lines.clone()));
-    let subscriber = tracing_subscriber::registry()
-        .with(traces::layer(&provider))
-        .with(ecs.with_filter(LevelFilter::INFO));
+    let spans = Arc::default();
+    let lines = Arc::default();
+    let subscriber = tracing_subscriber::registry().with(Telemetry {
+        spans: Spans::new(Roots::All, Output::Memory(Arc::clone(&spans))),
+        lines: Some(Lines {
+            filter: Filter::new(EnvFilter::new("info")),
+            formatter: Formatter::new(&service(), "test-node", Sink::Memory(Arc::clone(&lines))),
+        }),
+    });
     let guard = dispatcher::set_default(&Dispatch::new(subscriber));
     Capture {
         spans,
         lines,
-        _provider: provider,
         _guard: guard,
     }
 }
 
 /// See [`capture`].
 pub struct Capture {
-    spans: Spans,
+    spans: Arc<Mutex<Vec<SpanData>>>,
     lines: Arc<Mutex<Vec<u8>>>,
-    _provider: SdkTracerProvider,
     _guard: DefaultGuard,
 }
 
 impl Capture {
     /// The spans that have ended, in that order.
     pub fn spans(&self) -> Vec<SpanRecord> {
-        self.spans.lock().iter().map(SpanRecord::from).collect()
+        lock(&self.spans).iter().map(SpanRecord::from).collect()
     }
 
     /// The last ended span of this name.
@@ -73,9 +71,7 @@ impl Capture {
     /// # Panics
     /// When one of them is no JSON object.
     pub fn lines(&self) -> Vec<Value> {
-        parse_lines(&String::from_utf8_lossy(
-            &self.lines.lock().unwrap_or_else(PoisonError::into_inner),
-        ))
+        parse_lines(&String::from_utf8_lossy(&lock(&self.lines)))
     }
 
     /// The last line with this message.
@@ -87,11 +83,8 @@ impl Capture {
 
     /// Forgets what it has.
     pub fn clear(&self) {
-        self.spans.lock().clear();
-        self.lines
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+        lock(&self.spans).clear();
+        lock(&self.lines).clear();
     }
 }
 
@@ -144,32 +137,6 @@ impl From<&SpanData> for SpanRecord {
     }
 }
 
-/// A span processor that keeps every span.
-#[derive(Debug, Clone, Default)]
-struct Spans(Arc<Mutex<Vec<SpanData>>>);
-
-impl Spans {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<SpanData>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl SpanProcessor for Spans {
-    fn on_start(&self, span: &mut Span, context: &Context) {
-        note_run(span, context);
-    }
-
-    fn on_end(&self, span: SpanData) {
-        if span.span_context.is_sampled() {
-            self.lock().push(span);
-        }
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        Ok(())
-    }
-
-    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
-        Ok(())
-    }
+fn lock<T>(kept: &Mutex<T>) -> MutexGuard<'_, T> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
 }

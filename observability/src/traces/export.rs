@@ -6,23 +6,27 @@
 
 use std::error::Error;
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use opentelemetry::KeyValue;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
-use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
-use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
+use opentelemetry_proto::tonic::resource::v1::Resource as Sender;
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans};
+use opentelemetry_proto::transform::common::tonic::Attributes;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SpanData;
 use tokio::sync::mpsc;
-use tokio::time::{sleep_until, timeout_at};
+use tokio::time::timeout_at;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, ConnectError, Response, Status};
 use tracing::{info, warn};
 
-use super::queue::{Account, Fate, Order};
+use super::otlp;
+use super::queue::{Account, Fate, Order, Queue};
 
 /// Spans in one export at most.
 pub(super) const BATCH: usize = 512;
@@ -43,27 +47,36 @@ pub(super) fn endpoint(address: &str) -> Result<Endpoint, String> {
     Ok(endpoint.connect_timeout(EXPORT_TIMEOUT))
 }
 
-/// Starts the thread, which ends with the last order, or when `spans` has no sender.
+/// Starts the thread, which ends with its order, or when `orders` has no sender.
 pub(super) fn start(
     endpoint: Endpoint,
     resource: &Resource,
-    spans: mpsc::Receiver<SpanData>,
+    queue: Arc<Queue>,
     orders: mpsc::Receiver<Order>,
     account: Account,
 ) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let resource = ResourceAttributesWithSchema::from(resource);
+    let attributes = resource
+        .iter()
+        .map(|(key, value)| KeyValue::new(key.clone(), value.clone()));
+    let sender = Sender {
+        attributes: Attributes::from(attributes).0,
+        ..Sender::default()
+    };
+    let schema_url = resource.schema_url().unwrap_or_default().to_owned();
     let run = async move {
         let exporter = Exporter {
             // Connects with the first export; inside the runtime, of which the connection is a task.
             client: TraceServiceClient::new(endpoint.connect_lazy()),
-            resource,
+            resource: sender,
+            schema_url,
+            queue,
             account,
             failing: false,
         };
-        exporter.run(spans, orders).await;
+        exporter.run(orders).await;
     };
     std::thread::Builder::new()
         .name("span-exporter".to_owned())
@@ -73,77 +86,48 @@ pub(super) fn start(
 
 struct Exporter {
     client: TraceServiceClient<Channel>,
-    resource: ResourceAttributesWithSchema,
+    resource: Sender,
+    schema_url: String,
+    queue: Arc<Queue>,
     account: Account,
     /// Whether the last export failed: a collector that is gone is worth one line, not one for each batch.
     failing: bool,
 }
 
 impl Exporter {
-    async fn run(mut self, mut spans: mpsc::Receiver<SpanData>, mut orders: mpsc::Receiver<Order>) {
-        let mut batch = Vec::with_capacity(BATCH);
-        let mut due = tokio::time::Instant::now();
+    async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
         loop {
-            let (empty, room) = (batch.is_empty(), BATCH - batch.len());
             tokio::select! {
                 biased;
                 order = orders.recv() => {
                     // The processor is gone without a shutdown: nobody waits for what is left.
                     let Some(order) = order else { return };
-                    self.drain(&mut batch, &mut spans, order.deadline).await;
+                    self.drain(order.deadline).await;
+                    self.queue.close();
                     // Nobody may wait any longer.
                     let _ = order.done.try_send(());
-                    if order.last {
-                        return;
-                    }
+                    return;
                 }
-                () = sleep_until(due), if !empty => {
-                    self.export(&mut batch, Instant::now() + EXPORT_TIMEOUT).await;
-                }
-                taken = spans.recv_many(&mut batch, room), if room > 0 => {
-                    if taken == 0 {
-                        return;
-                    }
-                    if empty {
-                        due = tokio::time::Instant::now() + BATCH_DELAY;
-                    }
-                    if batch.len() == BATCH {
-                        due = tokio::time::Instant::now();
-                    }
+                () = due(&self.queue) => {
+                    self.export(Instant::now() + EXPORT_TIMEOUT).await;
                 }
             }
         }
     }
 
     /// Sends what waits, until the deadline: what is being sent then counts as lost track of, the rest goes on waiting.
-    async fn drain(
-        &mut self,
-        batch: &mut Vec<SpanData>,
-        spans: &mut mpsc::Receiver<SpanData>,
-        deadline: Instant,
-    ) {
-        loop {
-            while batch.len() < BATCH {
-                match spans.try_recv() {
-                    Ok(span) => batch.push(span),
-                    Err(_) => break,
-                }
-            }
-            if batch.is_empty() || Instant::now() >= deadline {
-                return;
-            }
-            self.export(batch, deadline).await;
+    async fn drain(&mut self, deadline: Instant) {
+        while self.queue.len() > 0 && Instant::now() < deadline {
+            self.export(deadline).await;
         }
     }
 
-    async fn export(&mut self, batch: &mut Vec<SpanData>, deadline: Instant) {
+    /// Sends a batch.
+    async fn export(&mut self, deadline: Instant) {
+        let batch = self.queue.take();
         let spans = batch.len();
-        self.account.sending(spans);
-        let batch = std::mem::replace(batch, Vec::with_capacity(BATCH));
-        let resource_spans = group_spans_by_resource_and_scope(batch, &self.resource);
-        let sending = self
-            .client
-            .export(ExportTraceServiceRequest { resource_spans });
+        let request = self.request(batch);
+        let sending = self.client.export(request);
         let deadline = deadline.min(Instant::now() + EXPORT_TIMEOUT);
         let (fate, reason) = match timeout_at(deadline.into(), sending).await {
             Ok(Ok(answer)) => taken(&answer),
@@ -152,6 +136,26 @@ impl Exporter {
         };
         self.account.sent(spans, fate);
         self.tell(fate, &reason);
+    }
+
+    /// All spans of a process have one resource and one scope.
+    fn request(&self, batch: Vec<SpanData>) -> ExportTraceServiceRequest {
+        let scope = batch
+            .first()
+            .map(|span| (&span.instrumentation_scope, None).into());
+        let scope_spans = ScopeSpans {
+            scope,
+            spans: batch.into_iter().map(otlp::span).collect(),
+            schema_url: String::new(),
+        };
+        let resource = ResourceSpans {
+            resource: Some(self.resource.clone()),
+            scope_spans: vec![scope_spans],
+            schema_url: self.schema_url.clone(),
+        };
+        ExportTraceServiceRequest {
+            resource_spans: vec![resource],
+        }
     }
 
     /// One line when exports begin to fail, and one when they succeed again.
@@ -163,6 +167,19 @@ impl Exporter {
             _ => {}
         }
     }
+}
+
+/// Waits until a batch is full, or its first span has waited for long enough.
+async fn due(queue: &Queue) {
+    while queue.len() == 0 {
+        queue.more().await;
+    }
+    let full = async {
+        while queue.len() < BATCH {
+            queue.more().await;
+        }
+    };
+    let _ = tokio::time::timeout(BATCH_DELAY, full).await;
 }
 
 fn taken(answer: &Response<ExportTraceServiceResponse>) -> (Fate, String) {

@@ -4,27 +4,22 @@
 //! The account closes at any moment when nothing is on the move: spans ended are those dropped because the queue was full,
 //! those that wait or are being sent, and those exported, whatever came of that.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use opentelemetry::baggage::BaggageExt as _;
-use opentelemetry::trace::Span as _;
-use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
-use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
-use tokio::sync::mpsc;
+use opentelemetry_sdk::trace::SpanData;
+use tokio::sync::{Notify, mpsc};
 use tonic::transport::Endpoint;
 
-use super::export;
+use super::export::{self, BATCH};
 use crate::metrics::{Counter, Desc, Gauge, Label, Registry};
-use crate::propagation::BAGGAGE_KEYS;
 
 /// Spans waiting at most; one more is dropped.
 pub(super) const BOUND: usize = 4096;
-/// How long a flush without a deadline of its own takes at most.
-const FLUSH: Duration = Duration::from_secs(5);
 
 pub(super) const ENDED: Desc = Desc::counter(
     "otel_sdk_span_ended_total",
@@ -117,12 +112,6 @@ impl Account {
         }
     }
 
-    /// Spans leave the queue for the collector.
-    pub(super) fn sending(&self, spans: usize) {
-        self.in_flight.add(spans as f64);
-        self.size.sub(spans as f64);
-    }
-
     /// Spans that were being sent have come to this.
     pub(super) fn sent(&self, spans: usize, fate: Fate) {
         let spans = spans as u64;
@@ -141,19 +130,84 @@ impl Account {
     }
 }
 
-/// An order to the exporter: to send what waits until the deadline, and to end then if it is the last.
+/// Spans that wait for the exporter. It is woken for the first one and for a full batch, not for each.
+#[derive(Debug)]
+pub(super) struct Queue {
+    spans: Mutex<Spans>,
+    /// To the exporter.
+    wake: Notify,
+    account: Account,
+}
+
+#[derive(Debug, Default)]
+struct Spans {
+    waiting: VecDeque<Box<SpanData>>,
+    closed: bool,
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Spans> {
+        self.spans.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn put(&self, span: Box<SpanData>) {
+        let account = &self.account;
+        account.ended.inc();
+        let mut spans = self.lock();
+        if spans.closed {
+            return account.shut_down.inc();
+        }
+        if spans.waiting.len() >= BOUND {
+            return account.full.inc();
+        }
+        spans.waiting.push_back(span);
+        let waiting = spans.waiting.len();
+        account.size.set(waiting as f64);
+        account.taken.inc();
+        drop(spans);
+        if waiting == 1 || waiting == BATCH {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Spans that wait now.
+    pub(super) fn len(&self) -> usize {
+        self.lock().waiting.len()
+    }
+
+    /// Waits until spans may have come. May return early.
+    pub(super) async fn more(&self) {
+        self.wake.notified().await;
+    }
+
+    /// Takes a batch, which is being sent from now on.
+    pub(super) fn take(&self) -> Vec<SpanData> {
+        let mut spans = self.lock();
+        let count = spans.waiting.len().min(BATCH);
+        let batch = spans.waiting.drain(..count).map(|span| *span).collect();
+        // In this order: between the two a span counts twice rather than not at all.
+        self.account.in_flight.add(count as f64);
+        self.account.size.set(spans.waiting.len() as f64);
+        batch
+    }
+
+    /// Takes no more spans: the exporter has ended.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+    }
+}
+
+/// An order to the exporter: to send what waits until the deadline, and to end then.
 pub(super) struct Order {
     pub(super) deadline: Instant,
-    pub(super) last: bool,
     pub(super) done: SyncSender<()>,
 }
 
-/// The provider's only processor: puts the run's baggage on each span, and queues it for the exporter at its end.
+/// Handle on the exporter.
 #[derive(Debug)]
 pub(crate) struct Processor {
-    queue: mpsc::Sender<SpanData>,
+    queue: Arc<Queue>,
     orders: mpsc::Sender<Order>,
-    account: Account,
 }
 
 impl Processor {
@@ -163,72 +217,29 @@ impl Processor {
         resource: &Resource,
         registry: &Registry,
     ) -> io::Result<Self> {
-        // The batch that the exporter fills waits too, until it is sent, which a full one is at once.
-        let (queue, spans) = mpsc::channel(BOUND);
-        let (orders, ordered) = mpsc::channel(8);
         let account = Account::new(registry);
-        export::start(endpoint, resource, spans, ordered, account.clone())?;
-        Ok(Self {
-            queue,
-            orders,
-            account,
-        })
+        let queue = Arc::new(Queue {
+            spans: Mutex::default(),
+            wake: Notify::new(),
+            account: account.clone(),
+        });
+        let (orders, ordered) = mpsc::channel(1);
+        export::start(endpoint, resource, queue.clone(), ordered, account)?;
+        Ok(Self { queue, orders })
     }
 
-    fn order(&self, timeout: Duration, last: bool) -> OTelSdkResult {
+    /// Queues a span that has ended. Never waits.
+    pub(super) fn end(&self, span: Box<SpanData>) {
+        self.queue.put(span);
+    }
+
+    /// Sends what waits, for at most `timeout`, and ends the exporter. Blocks.
+    pub(crate) fn shutdown(&self, timeout: Duration) {
         let (done, ended) = sync_channel(1);
         let deadline = Instant::now() + timeout;
-        let order = Order {
-            deadline,
-            last,
-            done,
-        };
-        self.orders
-            .try_send(order)
-            .map_err(|_| OTelSdkError::AlreadyShutdown)?;
-        ended
-            .recv_timeout(timeout)
-            .map_err(|_| OTelSdkError::Timeout(timeout))
-    }
-}
-
-impl SpanProcessor for Processor {
-    fn on_start(&self, span: &mut Span, context: &Context) {
-        note_run(span, context);
-    }
-
-    fn on_end(&self, span: SpanData) {
-        // One that is only recorded is not exported.
-        if !span.span_context.is_sampled() {
-            return;
-        }
-        let account = &self.account;
-        account.ended.inc();
-        // Before it can leave the queue: the count never falls below what waits.
-        account.size.add(1.0);
-        let refused = match self.queue.try_send(span) {
-            Ok(()) => return account.taken.inc(),
-            Err(mpsc::error::TrySendError::Full(_)) => &account.full,
-            Err(mpsc::error::TrySendError::Closed(_)) => &account.shut_down,
-        };
-        account.size.sub(1.0);
-        refused.inc();
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        self.order(FLUSH, false)
-    }
-
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.order(timeout, true)
-    }
-}
-
-/// Attributes `run.id` and `experiment.id`, from the baggage of the trace.
-pub(crate) fn note_run(span: &mut Span, context: &Context) {
-    for key in BAGGAGE_KEYS {
-        if let Some(value) = context.baggage().get(key) {
-            span.set_attribute(KeyValue::new(key, value.clone()));
+        // Refused where it has ended, or is about to. Whether it was in time is in the account.
+        if self.orders.try_send(Order { deadline, done }).is_ok() {
+            let _ = ended.recv_timeout(timeout);
         }
     }
 }

@@ -5,9 +5,7 @@ use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use opentelemetry::trace::{Link, SpanKind, TraceId};
-use opentelemetry::{Context, KeyValue};
-use opentelemetry_sdk::trace::{Sampler, SamplingResult, ShouldSample};
+use opentelemetry::trace::TraceId;
 
 use crate::metrics::{Desc, Gauge, Registry};
 
@@ -46,38 +44,35 @@ impl Ratio {
         self.shown.set(share);
     }
 
-    /// A sampler that follows the ratio: an inbound decision stands, a root is recorded with this probability.
-    pub(crate) fn sampler(&self) -> Sampler {
-        Sampler::ParentBased(Box::new(Root(self.share.clone())))
+    /// Follows the ratio.
+    pub(crate) fn roots(&self) -> Roots {
+        Roots::Share(self.share.clone())
     }
 }
 
-/// A sampler for a process whose spans stay inside.
-pub(crate) fn none() -> Sampler {
-    Sampler::ParentBased(Box::new(Sampler::AlwaysOff))
+/// Which traces that begin here are recorded. What an inbound request says of its own trace stands.
+#[derive(Debug)]
+pub(crate) enum Roots {
+    /// None: in a process whose spans stay inside.
+    None,
+    /// All: in tests.
+    All,
+    /// As many as the ratio says; its bits.
+    Share(Arc<AtomicU64>),
 }
 
-/// A sampler for tests: each root is recorded.
-pub(crate) fn all() -> Sampler {
-    Sampler::ParentBased(Box::new(Sampler::AlwaysOn))
-}
-
-#[derive(Debug, Clone)]
-struct Root(Arc<AtomicU64>);
-
-impl ShouldSample for Root {
-    fn should_sample(
-        &self,
-        parent: Option<&Context>,
-        trace_id: TraceId,
-        name: &str,
-        kind: &SpanKind,
-        attributes: &[KeyValue],
-        links: &[Link],
-    ) -> SamplingResult {
-        let share = f64::from_bits(self.0.load(Ordering::Relaxed));
-        Sampler::TraceIdRatioBased(share)
-            .should_sample(parent, trace_id, name, kind, attributes, links)
+impl Roots {
+    /// Decides by the trace's id, so that others with the same ratio decide alike. The algorithm is that of
+    /// OpenTelemetry's `TraceIdRatioBased`: the id's lower 63 bits are below the ratio of their range.
+    pub(super) fn samples(&self, trace: TraceId) -> bool {
+        let share = match self {
+            Self::None => return false,
+            Self::All => return true,
+            Self::Share(bits) => f64::from_bits(bits.load(Ordering::Relaxed)),
+        };
+        let low = u128::from_be_bytes(trace.to_bytes()) as u64 >> 1;
+        let bound = share * (1_u64 << 63) as f64;
+        share >= 1.0 || low < bound as u64
     }
 }
 
@@ -119,6 +114,19 @@ pub(crate) fn ratio() -> Option<&'static Ratio> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_share_of_the_ids_is_the_share_of_the_traces() {
+        let roots = |share: f64| Roots::Share(Arc::new(AtomicU64::new(share.to_bits())));
+        // Evenly spread over the half of the id that decides.
+        let ids = (0..1000_u64).map(|step| TraceId::from(u128::from(step * (u64::MAX / 1000))));
+        for (share, expected) in [(0.0, 0), (0.1, 100), (0.5, 500), (1.0, 1000)] {
+            let roots = roots(share);
+            let sampled = ids.clone().filter(|id| roots.samples(*id)).count();
+            assert!(sampled.abs_diff(expected) <= 1, "{share}: {sampled}");
+        }
+        assert!(roots(1.0).samples(TraceId::from(u128::MAX)));
+    }
 
     #[test]
     fn a_share_is_a_decimal_number_from_0_to_1() {

@@ -5,24 +5,27 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use std::time::{Duration, Instant};
 
-use opentelemetry::trace::{Span as _, Tracer as _, TracerProvider as _};
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
     TraceService, TraceServiceServer,
 };
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
-use opentelemetry_sdk::trace::SdkTracerProvider;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Request, Response, Status};
+use tracing::field::Empty;
+use tracing::{Dispatch, dispatcher, info_span};
+use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::export::BATCH;
 use super::queue::BOUND;
-use super::{provider, sampling};
+use super::sampling::{Ratio, Share};
+use super::{Processor, start};
 use crate::metrics::Registry;
 use crate::server::{self, Limits};
 use crate::settings::Traces;
+use crate::subscriber::Telemetry;
 use crate::testing::{Scrape, service};
 
 /// Nothing here takes this long unless it is broken.
@@ -109,7 +112,9 @@ impl TraceService for Collector {
 
 /// A process that sends its spans to `endpoint`.
 struct Sender {
-    provider: SdkTracerProvider,
+    exporter: Arc<Processor>,
+    ratio: Ratio,
+    dispatch: Dispatch,
     registry: Registry,
 }
 
@@ -147,21 +152,34 @@ impl Account {
 
 impl Sender {
     fn new(endpoint: &str) -> Self {
+        Self::sampling(endpoint, 1.0)
+    }
+
+    fn sampling(endpoint: &str, sample_ratio: f64) -> Self {
         let registry = Registry::new(&service());
         let traces = Traces {
             endpoint: endpoint.to_owned(),
-            sample_ratio: 1.0,
+            sample_ratio,
         };
-        let (provider, _) =
-            provider(&service(), "node", Some(&traces), &registry).expect("an endpoint");
-        Self { provider, registry }
+        let started = start(&service(), "node", Some(&traces), &registry).expect("an endpoint");
+        let telemetry = Telemetry {
+            spans: started.spans,
+            lines: None,
+        };
+        Self {
+            exporter: started.exporter.expect("an exporter"),
+            ratio: started.ratio.expect("a ratio"),
+            dispatch: Dispatch::new(tracing_subscriber::registry().with(telemetry)),
+            registry,
+        }
     }
 
     fn end_spans(&self, count: usize) {
-        let tracer = self.provider.tracer("test");
-        for _ in 0..count {
-            tracer.start("step").end();
-        }
+        dispatcher::with_default(&self.dispatch, || {
+            for _ in 0..count {
+                drop(info_span!("step"));
+            }
+        });
     }
 
     fn account(&self) -> Account {
@@ -204,11 +222,11 @@ impl Sender {
 
     /// The account after a shutdown that may take so long.
     async fn shut_down(&self, timeout: Duration) -> Account {
-        let provider = self.provider.clone();
+        let exporter = self.exporter.clone();
         let began = Instant::now();
-        let ended = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(timeout));
+        let ended = tokio::task::spawn_blocking(move || exporter.shutdown(timeout));
         // Whether it was in time is in the account.
-        let _ = ended.await.expect("no panic");
+        ended.await.expect("no panic");
         assert!(
             began.elapsed() < timeout + Duration::from_secs(10),
             "the shutdown ignored its deadline"
@@ -345,23 +363,40 @@ async fn spans_of_a_connection_that_breaks_may_have_arrived() {
 #[tokio::test]
 async fn a_span_that_is_not_sampled_is_not_in_the_account() {
     let collector = Collector::start(Behaviour::Takes).await;
-    let registry = Registry::new(&service());
-    let traces = Traces {
-        endpoint: collector.address.clone(),
-        sample_ratio: 0.0,
-    };
-    let (provider, ratio) =
-        provider(&service(), "node", Some(&traces), &registry).expect("an endpoint");
-    let ratio = ratio.expect("a ratio");
-    let sender = Sender { provider, registry };
+    let sender = Sender::sampling(&collector.address, 0.0);
     let shown = |sender: &Sender| {
         Scrape::parse(&sender.registry.render()).value("chitram_trace_sampling_ratio", &[])
     };
     sender.end_spans(10);
     assert_eq!((sender.account().ended, shown(&sender)), (0, Some(0.0)));
-    ratio.set("1".parse::<sampling::Share>().expect("a share"));
+    sender.ratio.set("1".parse::<Share>().expect("a share"));
     sender.end_spans(10);
-    assert_eq!((ratio.get(), shown(&sender)), (1.0, Some(1.0)));
+    assert_eq!((sender.ratio.get(), shown(&sender)), (1.0, Some(1.0)));
     let account = sender.shut_down(PATIENCE).await;
     assert_eq!((account.ended, account.confirmed), (10, 10));
+}
+
+#[tokio::test]
+async fn nobody_looks_at_the_fields_of_a_span_that_is_not_sampled() {
+    /// Counts how often it is looked at.
+    struct Seen<'a>(&'a AtomicUsize);
+    impl std::fmt::Debug for Seen<'_> {
+        fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        }
+    }
+    let seen = AtomicUsize::new(0);
+    let sender = Sender::sampling("http://127.0.0.1:9", 0.0);
+    let span = || {
+        dispatcher::with_default(&sender.dispatch, || {
+            let span = info_span!("step", early = ?Seen(&seen), late = Empty);
+            span.record("late", tracing::field::debug(Seen(&seen)));
+        });
+    };
+    span();
+    assert_eq!(seen.load(Ordering::SeqCst), 0);
+    sender.ratio.set("1".parse::<Share>().expect("a share"));
+    span();
+    assert_eq!(seen.load(Ordering::SeqCst), 2);
 }

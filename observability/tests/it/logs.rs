@@ -9,6 +9,7 @@ use observability::testing::{capture, parse_lines, service};
 use observability::{LogOutput, Logs, Settings, admin};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
+use tracing::level_filters::LevelFilter;
 use tracing::{Level, debug, info, span_enabled, warn};
 
 use crate::support::{child, child_role, registry};
@@ -168,6 +169,8 @@ async fn as_child() {
         (status, String::from_utf8(body.to_vec()).unwrap())
     };
 
+    // Below it nothing is even asked for.
+    assert_eq!(LevelFilter::current(), LevelFilter::INFO);
     info!("first");
     debug!("off by default");
     assert_eq!(level("PUT", "warn").await.0, 204);
@@ -192,6 +195,7 @@ async fn as_child() {
     );
     assert_eq!(level("GET", "").await, (200, "info".to_owned()));
     assert_eq!(level("PUT", "warn,it=debug").await.0, 204);
+    assert_eq!(LevelFilter::current(), LevelFilter::DEBUG);
     debug!("switched on");
     assert_eq!(level("PUT", "info").await.0, 204);
     debug!("off again");

@@ -230,8 +230,10 @@ async fn a_stored_traceparent_is_continued_or_linked_to() {
         .await;
     let sender = telemetry.span("send").unwrap();
 
-    let first = info_span!(parent: None, "first", otel.kind = "consumer");
-    assert!(propagation::continue_from(&first, &stored));
+    let first = propagation::continue_from(
+        &stored,
+        || info_span!(parent: None, "first", otel.kind = "consumer"),
+    );
     first.in_scope(|| {
         assert_eq!(
             propagation::current_trace_id().as_ref(),
@@ -239,12 +241,13 @@ async fn a_stored_traceparent_is_continued_or_linked_to() {
         );
     });
     drop(first);
-    let retry = info_span!(parent: None, "retry", otel.kind = "consumer");
-    assert!(propagation::link_to(&retry, &stored));
-    drop(retry);
-    assert!(!propagation::continue_from(
-        &info_span!(parent: None, "none"),
-        "not a traceparent"
+    drop(propagation::link_to(
+        &stored,
+        || info_span!(parent: None, "retry", otel.kind = "consumer"),
+    ));
+    drop(propagation::continue_from(
+        "not a traceparent",
+        || info_span!(parent: None, "none"),
     ));
 
     let first = telemetry.span("first").unwrap();
@@ -255,5 +258,8 @@ async fn a_stored_traceparent_is_continued_or_linked_to() {
     assert_eq!(first.kind, "consumer");
     let retry = telemetry.span("retry").unwrap();
     assert_ne!(retry.trace_id, sender.trace_id);
-    assert_eq!(retry.links, [sender.trace_id]);
+    assert_eq!(retry.links, std::slice::from_ref(&sender.trace_id));
+    let none = telemetry.span("none").unwrap();
+    assert_ne!(none.trace_id, sender.trace_id);
+    assert_eq!((none.parent_span_id, none.links), (None, vec![]));
 }

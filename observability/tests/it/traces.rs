@@ -211,6 +211,41 @@ async fn switch(endpoint: &str) {
 }
 
 #[tokio::test]
+async fn a_value_that_logs_while_it_is_recorded_stops_nobody() {
+    /// Says that it is looked at, in the span whose value it is.
+    struct Talkative;
+    impl std::fmt::Debug for Talkative {
+        fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            tracing::warn!("looked at");
+            formatter.write_str("value")
+        }
+    }
+    if let Some(endpoint) = child_role() {
+        let registry = registry();
+        let guard = start(&endpoint, 1.0, &registry);
+        let span = tracing::info_span!("talk", said = tracing::field::Empty);
+        span.in_scope(|| {
+            span.record("said", tracing::field::debug(Talkative));
+            tracing::warn!(value = ?Talkative, "twice");
+        });
+        drop(span);
+        guard.shutdown(Duration::from_secs(30)).await;
+        return eprintln!("{}", registry.render());
+    }
+    let collector = Collector::start().await;
+    let name = "traces::a_value_that_logs_while_it_is_recorded_stops_nobody";
+    metrics(&child(name, &collector.endpoint).await.stderr);
+    let spans = eventually("the span", || {
+        Some(collector.spans()).filter(|spans| !spans.is_empty())
+    })
+    .await;
+    let said = text(&spans[0].attributes, "said");
+    assert_eq!(said.as_deref(), Some("value"));
+    let events: Vec<&str> = spans[0].events.iter().map(|event| &*event.name).collect();
+    assert_eq!(events, ["looked at", "looked at", "twice"]);
+}
+
+#[tokio::test]
 async fn an_endpoint_that_is_no_address_is_refused_with_a_sentence() {
     for endpoint in [
         "127.0.0.1:4317",

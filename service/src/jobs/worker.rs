@@ -301,25 +301,24 @@ fn span(job: &ClaimedJob) -> Span {
         Work::RenderPresets { .. } => "process variants",
         Work::Purge { .. } => "process purge",
     };
-    let span = info_span!(
-        parent: None,
-        "process",
-        otel.name = name,
-        otel.kind = "consumer",
-        otel.status_code = tracing::field::Empty,
-        error.r#type = tracing::field::Empty,
-        messaging.destination.name = job.work.kind(),
-        messaging.message.id = %job.id,
-        job.attempt = i64::from(job.attempt),
-    );
-    if let Some(traceparent) = &job.traceparent {
-        if job.attempt == 1 {
-            propagation::continue_from(&span, traceparent);
-        } else {
-            propagation::link_to(&span, traceparent);
-        }
+    let span = || {
+        info_span!(
+            parent: None,
+            "process",
+            otel.name = name,
+            otel.kind = "consumer",
+            otel.status_code = tracing::field::Empty,
+            error.r#type = tracing::field::Empty,
+            messaging.destination.name = job.work.kind(),
+            messaging.message.id = %job.id,
+            job.attempt = i64::from(job.attempt),
+        )
+    };
+    match &job.traceparent {
+        Some(traceparent) if job.attempt == 1 => propagation::continue_from(traceparent, span),
+        Some(traceparent) => propagation::link_to(traceparent, span),
+        None => span(),
     }
-    span
 }
 
 fn is_young(job: &ClaimedJob) -> bool {
