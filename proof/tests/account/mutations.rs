@@ -16,6 +16,7 @@ fn each_name_of_a_mutation_is_given_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes: run it with --ignored"]
 async fn each_mutation_of_exposition_traces_and_lines_is_found() {
     let Some(mut rig) = Rig::start().await else {
         return;

@@ -70,13 +70,12 @@ async fn pass(
     let path = head.uri.path().to_owned();
     let key = format!("{} {path} {accept} {further}", head.method);
     let known = shared.recorded.lock().unwrap().get(&key).cloned();
-    let answer = match known {
-        Some(answer) => answer,
-        None => {
-            let answer = ask(&upstream, &head, body, &path).await;
-            shared.recorded.lock().unwrap().insert(key, answer.clone());
-            answer
-        }
+    let answer = if let Some(answer) = known {
+        answer
+    } else {
+        let answer = ask(&upstream, &head, body, &path).await;
+        shared.recorded.lock().unwrap().insert(key, answer.clone());
+        answer
     };
     let change = *shared.change.lock().unwrap();
     let answer = change.map_or(answer.clone(), |change| {
@@ -144,7 +143,7 @@ fn changed(change: Change, path: &str, accept: &str, mut answer: Answer) -> Answ
             answer.text = change(&answer.text);
         }
         Change::MediaType(media_type) if path == "/metrics" => {
-            media_type.clone_into(&mut answer.media_type)
+            media_type.clone_into(&mut answer.media_type);
         }
         Change::Traces(change) if path == "/jaeger/api/traces" => in_json(&mut answer, change),
         Change::Documents(change) if path == "/es/_search" => in_json(&mut answer, change),

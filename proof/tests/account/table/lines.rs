@@ -38,7 +38,7 @@ pub(super) const TABLE: &[Mutation] = &[
     row(
         "a file is read twice after its inode was used again",
         "beats#1341",
-        Change::Documents(|found| renumber(found)),
+        Change::Documents(renumber),
         &["line-twice", "lines-surplus", "lines-missing"],
     ),
     row(
@@ -112,7 +112,7 @@ pub(super) const TABLE: &[Mutation] = &[
     row(
         "a keyword that is too long",
         "elasticsearch#82086",
-        Change::Documents(|found| ignored(found)),
+        Change::Documents(ignored),
         &["field-ignored"],
     ),
     row(

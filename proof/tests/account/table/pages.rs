@@ -74,7 +74,7 @@ pub(super) const TABLE: &[Mutation] = &[
         &["content-type-wrong"],
     ),
     row(
-        "classic text for who asks for OpenMetrics",
+        "a page of OpenMetrics without its end",
         "client_java#714",
         Change::Open(|page| page.replace("# EOF\n", "")),
         &["page-malformed"],
