@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
+use crate::account;
 use crate::boards::{self, settings::Arguments};
 use crate::exit::{Exit, Refusal};
 use crate::rules;
@@ -12,7 +13,7 @@ Exit codes:
     0  everything was proven
     1  there are findings
    64  bad usage, or a file that cannot be read as what it should be
-   69  a server does not answer, so nothing was proven
+   69  a server does not answer, or something could not be measured, so nothing was proven
    70  an internal error";
 
 /// Proves boards, rules and telemetry against live servers.
@@ -25,6 +26,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[command(after_help = AFTER_HELP)]
+    Account(Box<account::Arguments>),
     #[command(after_help = AFTER_HELP)]
     Boards(Box<Arguments>),
     #[command(after_help = AFTER_HELP)]
@@ -51,6 +54,7 @@ pub async fn main() -> Result<Exit, Refusal> {
         }
     };
     match cli.command {
+        Command::Account(arguments) => account::run(&arguments).await,
         Command::Boards(arguments) => boards::run(&arguments).await,
         Command::Rules(arguments) => rules::run(&arguments).await,
         Command::Telemetry(arguments) => telemetry::run(&arguments),

@@ -29,9 +29,21 @@ pub fn join(base: &Url, path: &str) -> Url {
 
 /// Status and body of the answer to a request. The error is a sentence that names the address.
 pub async fn read(request: reqwest::RequestBuilder, url: &Url) -> Result<(u16, Vec<u8>), String> {
+    let (status, _, body) = read_typed(request, url).await?;
+    Ok((status, body))
+}
+
+/// Status, `Content-Type` (empty if there is none) and body of the answer to a request.
+pub async fn read_typed(
+    request: reqwest::RequestBuilder,
+    url: &Url,
+) -> Result<(u16, String, Vec<u8>), String> {
     let failed = |error: reqwest::Error| format!("{url} does not answer: {}", cause(&error));
     let mut answer = request.send().await.map_err(failed)?;
     let status = answer.status().as_u16();
+    let media_type = answer.headers().get(reqwest::header::CONTENT_TYPE);
+    let media_type = media_type.and_then(|value| value.to_str().ok());
+    let media_type = media_type.unwrap_or_default().to_owned();
     let mut body = Vec::new();
     while let Some(chunk) = answer.chunk().await.map_err(failed)? {
         if body.len() + chunk.len() > MAX_BYTES {
@@ -39,7 +51,7 @@ pub async fn read(request: reqwest::RequestBuilder, url: &Url) -> Result<(u16, V
         }
         body.extend_from_slice(&chunk);
     }
-    Ok((status, body))
+    Ok((status, media_type, body))
 }
 
 /// The innermost cause, which names the failure and not the call.

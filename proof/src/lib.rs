@@ -4,6 +4,7 @@
 //! service, the load generator or the chaos runner: what it needs of a program it reads from files that anybody can write.
 #![forbid(unsafe_code)]
 
+pub mod account;
 pub mod boards;
 pub mod cli;
 mod declarations;

@@ -17,6 +17,9 @@ use crate::files;
 pub struct Truth {
     /// 1.
     pub version: u32,
+    /// The run's id, by which its lines are found, where it sent one along.
+    #[serde(default)]
+    pub run: Option<String>,
     /// Stretches of time, each with its own figures.
     pub phases: Vec<Phase>,
 }
@@ -128,6 +131,8 @@ struct LoadResult {
 
 #[derive(Deserialize)]
 struct Run {
+    #[serde(default, rename = "run_id")]
+    id: Option<String>,
     started_at_us: i64,
     warmup_seconds: f64,
     measure_seconds: f64,
@@ -186,6 +191,7 @@ impl From<LoadResult> for Truth {
         });
         Self {
             version: result.version,
+            run: result.run.id,
             phases: phases.collect(),
         }
     }

@@ -37,7 +37,7 @@ pub struct Redelivered {
     pub rejected: u64,
     /// Refusals and failed attempts, counted in lines.
     pub failed: u64,
-    /// Being sent now.
+    /// Being sent now, or in the file and not yet sent again.
     pub waiting: u64,
 }
 
@@ -63,16 +63,22 @@ pub async fn follow(
     counts: Counts,
     shutdown: CancellationToken,
 ) -> Result<(), String> {
-    let mut offset = 0;
+    let (mut offset, mut seen) = (0, Seen::default());
     loop {
-        while let Some((line, end)) = next_line(&file, offset)? {
+        seen.look(&file, &counts)?;
+        // Not beyond what is counted: a line is waiting before it is settled.
+        while offset < seen.until
+            && let Some((line, end)) = next_line(&file, offset)?
+        {
             match serde_json::from_slice::<Entry>(&line) {
                 Ok(entry) => {
                     let bulk = format!("{elasticsearch}/_bulk");
-                    let sent = deliver(&bulk, entry.items(), &counts);
-                    if shutdown.run_until_cancelled(sent).await.is_none() {
+                    let look = || seen.look(&file, &counts);
+                    let sent = deliver(&bulk, entry.items(), &counts, look);
+                    let Some(sent) = shutdown.run_until_cancelled(sent).await else {
                         return Ok(());
-                    }
+                    };
+                    sent?;
                 }
                 // Torn when rsyslog was killed while it wrote: then the batch is still in its queue.
                 Err(error) => console::note(&format!(
@@ -86,6 +92,27 @@ pub async fn follow(
         if shutdown.run_until_cancelled(pause).await.is_none() {
             return Ok(());
         }
+    }
+}
+
+/// How far the file's lines are counted. They wait from when they are in it, however long the ones before them take.
+#[derive(Debug, Default)]
+struct Seen {
+    until: u64,
+}
+
+impl Seen {
+    /// Counts what was added since the last look.
+    fn look(&mut self, file: &Path, counts: &Counts) -> Result<(), String> {
+        while let Some((line, end)) = next_line(file, self.until)? {
+            // What is not an entry is told of when it is its turn.
+            if let Ok(entry) = serde_json::from_slice::<Entry>(&line) {
+                let items = entry.items().len() as u64;
+                counts.change(|now| now.waiting += items);
+            }
+            self.until = end;
+        }
+        Ok(())
     }
 }
 
@@ -143,14 +170,18 @@ fn next_line(path: &Path, offset: u64) -> Result<Option<(Vec<u8>, u64)>, String>
     }
 }
 
-/// Sends the items until each is taken, was there before, or is kept as plain text.
-async fn deliver(bulk: &str, items: Vec<Item>, counts: &Counts) {
-    counts.change(|now| {
-        now.failed += items.len() as u64; // the refusal that brought them here
-        now.waiting += items.len() as u64;
-    });
+/// Sends the items until each is taken, was there before, or is kept as plain text. Looks in between what else was refused.
+async fn deliver(
+    bulk: &str,
+    items: Vec<Item>,
+    counts: &Counts,
+    mut look: impl FnMut() -> Result<(), String>,
+) -> Result<(), String> {
+    // The refusal that brought them here.
+    counts.change(|now| now.failed += items.len() as u64);
     let mut open = vec![items];
     while let Some(batch) = open.pop() {
+        look()?;
         match send(bulk, &batch).await {
             Sent::Items(statuses) => {
                 let again = settle(batch, &statuses, counts);
@@ -178,6 +209,7 @@ async fn deliver(bulk: &str, items: Vec<Item>, counts: &Counts) {
             }
         }
     }
+    Ok(())
 }
 
 enum Sent {
@@ -341,6 +373,33 @@ mod tests {
         std::fs::write(&file, "one\ntw").unwrap();
         assert_eq!(next_line(&file, 0), Ok(Some((b"one\n".to_vec(), 4))));
         assert_eq!(next_line(&file, 4), Ok(None));
+    }
+
+    #[tokio::test]
+    async fn lines_wait_from_when_they_are_in_the_file() {
+        use std::io::Write as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("refused");
+        let entry = |lines: usize| {
+            let postdata = "{\"create\":{}}\n{\"a\":1}\n".repeat(lines);
+            json!({ "request": { "postdata": postdata } }).to_string() + "\n"
+        };
+        std::fs::write(&path, entry(2)).unwrap();
+        let (counts, shutdown) = (Counts::default(), CancellationToken::new());
+        // Nobody listens on this port: the first batch goes on being refused.
+        let url = "http://127.0.0.1:1".to_owned();
+        let follower = tokio::spawn(follow(path.clone(), url, counts.clone(), shutdown.clone()));
+        let waiting = async |expected| {
+            let deadline = Duration::from_secs(60);
+            let there = async || (counts.get().waiting == expected).then_some(());
+            crate::wait::until(deadline, there).await
+        };
+        assert!(waiting(2).await.is_some(), "{:?}", counts.get());
+        let mut file = File::options().append(true).open(&path).unwrap();
+        file.write_all((entry(3) + &entry(1)).as_bytes()).unwrap();
+        assert!(waiting(6).await.is_some(), "{:?}", counts.get());
+        shutdown.cancel();
+        assert_eq!(follower.await.unwrap(), Ok(()));
     }
 
     #[test]
