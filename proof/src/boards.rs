@@ -37,6 +37,7 @@ use self::known::Known;
 use self::lint::Parsed;
 use self::live::{Outcome, Task};
 use self::notes::{Found, Note};
+use self::provisioning::Told;
 use self::report::{Allowance, Report, Totals};
 use self::server::Server;
 use self::settings::{Arguments, Settings};
@@ -102,6 +103,7 @@ async fn prove(arguments: &Arguments) -> Result<Report, Refusal> {
             .declared
             .notes(boards, &queries, &known.rules, &known.expectations),
     );
+    notes.extend(untold(arguments)?);
     let seen = if let Some(server) = &server {
         let seen = look(arguments, &known, &queries, server).await?;
         notes.extend(seen.notes);
@@ -160,6 +162,26 @@ fn unparsed<'a>(queries: &[Parsed<'a>]) -> Vec<Note<'a>> {
     queries.iter().filter_map(sentence).collect()
 }
 
+/// A data source that is provisioned beside the boards and not told how often is scraped.
+fn untold<'a>(arguments: &Arguments) -> Result<Option<Note<'a>>, Refusal> {
+    let Told::Nothing(file) = provisioning::told(&arguments.path)? else {
+        return Ok(None);
+    };
+    if arguments.scrape_interval.is_some() {
+        return Ok(None);
+    }
+    Ok(Some(Note {
+        finding: Finding {
+            code: codes::SCRAPE_INTERVAL,
+            file,
+            subject: "the data source".to_owned(),
+            query: None,
+            sentence: "it is not told how often is scraped (jsonData.timeInterval), so Grafana takes 15 s for it and calculates windows of `$__rate_interval` by that".to_owned(),
+        },
+        found: Found::default(),
+    }))
+}
+
 /// What the server showed.
 struct Seen<'a> {
     outcomes: Vec<Outcome<'a>>,
@@ -176,7 +198,7 @@ async fn look<'a>(
     let settings = Settings {
         scrape_interval: match arguments.scrape_interval {
             Some(interval) => interval,
-            None => provisioning::scrape_interval(&arguments.path)?,
+            None => provisioning::told(&arguments.path)?.interval(),
         },
         under: arguments.under.clone(),
     };

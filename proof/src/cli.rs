@@ -60,3 +60,16 @@ pub async fn main() -> Result<Exit, Refusal> {
         Command::Telemetry(arguments) => telemetry::run(&arguments),
     }
 }
+
+/// A moment in Unix seconds: a number of them, or a date as RFC 3339 writes it.
+pub(crate) fn moment(text: &str) -> Result<f64, String> {
+    if let Ok(seconds) = text.parse::<f64>()
+        && seconds.is_finite()
+    {
+        return Ok(seconds);
+    }
+    let moment: jiff::Timestamp = text
+        .parse()
+        .map_err(|_| "write Unix seconds, or a moment such as 2026-11-28T05:00:00Z")?;
+    Ok(moment.as_millisecond() as f64 / 1000.0)
+}

@@ -4,6 +4,7 @@
 //! in [`mistakes`], the arithmetic of units in [`mod@unit`].
 
 pub mod mistakes;
+pub mod share;
 pub mod types;
 pub mod unit;
 

@@ -4,6 +4,7 @@
 //! labels and links by a scheme, a test that each alert fires and one that it is silent, the arithmetic of burn rates, and
 //! names against declarations and a live server. It evaluates no rule itself.
 
+mod absence;
 mod budgets;
 mod burn;
 mod codes;
@@ -18,6 +19,7 @@ mod live;
 mod objectives;
 mod order;
 mod promtool;
+mod routes;
 mod tree;
 
 use std::path::{Path, PathBuf};
@@ -30,6 +32,7 @@ use url::Url;
 use self::declared::Declared;
 use self::files::Folder;
 use self::objectives::Objectives;
+use crate::cli;
 use crate::exit::{Exit, Refusal};
 use crate::finding::Finding;
 use crate::http;
@@ -55,6 +58,10 @@ pub struct Arguments {
     /// Looks in this Prometheus whether the series exist and the rules can be evaluated
     #[arg(long, value_name = "URL")]
     prometheus: Option<Url>,
+    /// The moment at which the server is asked, for data that was recorded: Unix seconds or 2026-11-28T05:00:00Z. Now if left
+    /// out
+    #[arg(long, value_name = "MOMENT", requires = "prometheus", value_parser = cli::moment)]
+    at: Option<f64>,
     /// Folder of boards as JSON: each `dashboard_url` must lead to one
     #[arg(long, value_name = "DIR")]
     dashboards: Option<PathBuf>,
@@ -208,15 +215,17 @@ fn by_themselves(
     }
     order::check(&folder.rules, findings);
     coverage::check(&folder.rules, &folder.tests, findings);
+    absence::check(&folder.rules, findings);
     for (file, inhibition) in &folder.inhibitions {
         inhibition::check(file, inhibition, &folder.rules, findings);
+    }
+    for (file, routes) in &folder.routes {
+        routes::check(file, routes, &folder.rules, findings);
     }
     if let Some(file) = &folder.objectives {
         let objectives = Objectives::read(file)?;
         findings.extend(budgets::fresh(file, &objectives));
-        for rule in &folder.rules {
-            budgets::check(rule, &objectives, findings);
-        }
+        budgets::check(&folder.rules, &objectives, file, findings);
     }
     Ok(())
 }
@@ -266,7 +275,8 @@ async fn names(
     };
     let client = http::client().map_err(|error| Refusal::internal(error.to_string()))?;
     let prometheus = Prometheus::new(client, url.clone());
-    live::check(&prometheus, &folder.rules, declared, &mut report.findings).await
+    let server = live::Server::new(&prometheus, arguments.at);
+    live::check(&server, &folder.rules, declared, &mut report.findings).await
 }
 
 fn print(report: &Report) {
@@ -317,6 +327,7 @@ mod testing {
             group: "group".to_owned(),
             interval: None,
             index: 0,
+            hold: Some(std::time::Duration::from_mins(1)),
             kind: Kind::Alert(alert.to_owned()),
             text: expr.to_owned(),
             expr: Some(promql::parse(expr).unwrap()),

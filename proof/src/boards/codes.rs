@@ -40,6 +40,12 @@ pub const MISSING_SHOWN_AS_VALUE: &str = "missing-shown-as-value";
 pub const STALE_VALUE: &str = "stale-value";
 /// A hidden query is used by another.
 pub const HIDDEN_QUERY_USED: &str = "hidden-query-used";
+/// A hidden query that nothing uses.
+pub const HIDDEN_QUERY: &str = "hidden-query";
+/// Scale or thresholds are of another order than the unit.
+pub const WRONG_SCALE: &str = "wrong-scale";
+/// The text speaks of a calendar month, which no query counts.
+pub const ROLLING_WINDOW_MISREAD: &str = "rolling-window-misread";
 
 // Data sources and variables.
 /// The data source is not chosen by a variable.
@@ -58,6 +64,10 @@ pub const VARIABLE_EMPTY: &str = "variable-empty";
 pub const VARIABLE_QUERY: &str = "variable-query";
 /// Several values compared with `=`.
 pub const EQUALS_SEVERAL: &str = "equals-several";
+/// "All" selects series without the label, too.
+pub const ALL_INCLUDES_ABSENT: &str = "all-includes-absent";
+/// A query leaves out a filter that the board's others have.
+pub const VARIABLE_IGNORED: &str = "variable-ignored";
 
 // The query alone.
 /// PromQL that cannot be parsed.
@@ -68,6 +78,8 @@ pub const NOT_ANALYSED: &str = "not-analysed";
 pub const FIXED_RANGE: &str = "fixed-range";
 /// A rate over `$__interval`, which may hold one sample.
 pub const RATE_OVER_INTERVAL: &str = "rate-over-interval";
+/// A share whose lower side leaves out what the upper one counts.
+pub const SHARE_OF_ANOTHER_WHOLE: &str = "share-of-another-whole";
 
 // The query against the server.
 /// The server refuses the query.
@@ -90,6 +102,8 @@ pub const NO_EXEMPLARS: &str = "no-exemplars";
 pub const SUM_OVER_JOBS: &str = "sum-over-jobs";
 /// Instances with different bucket bounds are summed.
 pub const MIXED_BUCKETS: &str = "mixed-buckets";
+/// A share below 0 or above 1.
+pub const SHARE_OUT_OF_RANGE: &str = "share-out-of-range";
 /// The scrape interval that Grafana would be told is not the server's.
 pub const SCRAPE_INTERVAL: &str = "scrape-interval";
 
@@ -128,6 +142,9 @@ pub const ALL: &[&str] = &[
     MISSING_SHOWN_AS_VALUE,
     STALE_VALUE,
     HIDDEN_QUERY_USED,
+    HIDDEN_QUERY,
+    WRONG_SCALE,
+    ROLLING_WINDOW_MISREAD,
     FIXED_DATASOURCE,
     UNPROVEN_DATASOURCE,
     UNKNOWN_VARIABLE,
@@ -136,10 +153,13 @@ pub const ALL: &[&str] = &[
     VARIABLE_EMPTY,
     VARIABLE_QUERY,
     EQUALS_SEVERAL,
+    ALL_INCLUDES_ABSENT,
+    VARIABLE_IGNORED,
     SYNTAX,
     NOT_ANALYSED,
     FIXED_RANGE,
     RATE_OVER_INTERVAL,
+    SHARE_OF_ANOTHER_WHOLE,
     mistakes::RATE_OF_GAUGE,
     mistakes::DELTA_OF_COUNTER,
     mistakes::RAW_COUNTER,
@@ -148,7 +168,11 @@ pub const ALL: &[&str] = &[
     mistakes::QUANTILE_WITHOUT_BUCKETS,
     mistakes::QUANTILE_OUT_OF_RANGE,
     mistakes::AGGREGATED_QUANTILE,
+    mistakes::BUCKETS_ADDED,
+    mistakes::BOUND_WITHOUT_POINT,
     mistakes::RATIO_WITH_ITSELF,
+    mistakes::RATIO_OF_DIFFERENT_LABELS,
+    mistakes::DATE_OF_A_SAMPLE,
     QUERY_ERROR,
     EMPTY,
     NAN_ONLY,
@@ -159,6 +183,7 @@ pub const ALL: &[&str] = &[
     NO_EXEMPLARS,
     SUM_OVER_JOBS,
     MIXED_BUCKETS,
+    SHARE_OUT_OF_RANGE,
     SCRAPE_INTERVAL,
     UNDECLARED_METRIC,
     UNDECLARED_LABEL,

@@ -36,7 +36,7 @@ struct Metric {
     file: String,
     program: String,
     kind: String,
-    unit: String,
+    unit: Option<String>,
     /// Labels with their closed sets of values; `None` where the set is open.
     labels: BTreeMap<String, Option<BTreeSet<String>>>,
     /// Upper bounds of its buckets, where they are told.
@@ -68,7 +68,7 @@ impl Declared {
             file: file.to_owned(),
             program: program.to_owned(),
             kind: raw.kind,
-            unit: raw.unit.unwrap_or_default(),
+            unit: raw.unit,
             labels: BTreeMap::new(),
             buckets: raw.buckets,
         });
@@ -92,10 +92,14 @@ impl Declared {
         self.metrics.is_empty()
     }
 
-    /// Tells what is declared of kinds and units.
+    /// Tells what is declared of kinds and units. What is declared without a unit is a number of things.
     pub fn tell(&self, types: &mut Types) {
         for (name, metric) in &self.metrics {
-            types.declare(name, &metric.kind, &metric.unit);
+            types.declare(
+                name,
+                &metric.kind,
+                metric.unit.as_deref().unwrap_or("things"),
+            );
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod expressions;
 mod files;
+mod filters;
 mod panels;
 mod sources;
 
@@ -47,5 +48,6 @@ pub fn notes<'a>(boards: &'a [BoardFile], queries: &[Parsed<'a>], types: &Types)
         }
     }
     notes.extend(panels::crowded(queries, types));
+    notes.extend(filters::notes(boards, queries, types));
     notes
 }

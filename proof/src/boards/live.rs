@@ -20,11 +20,15 @@ use super::variables::{Scope, Selection, Times};
 use crate::exit::Refusal;
 use crate::prometheus::Series;
 use crate::promql;
+use crate::promql::share::quotient;
 
 /// Copies of a repeated panel that are asked for at most.
 const MAX_COPIES: usize = 8;
 /// Queries that are judged at the same time; the server's own bound lets fewer questions through.
 const CONCURRENCY: usize = 8;
+
+/// How far a share may be outside of 0 to 1: two rates are extrapolated each by itself.
+const SHARE_TOLERANCE: f64 = 0.1;
 
 /// What a query showed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -219,6 +223,7 @@ impl<'a> Judge<'_, 'a> {
             notes.extend(self.sums(expr).await?);
             notes.extend(self.exemplars(expr).await?);
         }
+        notes.extend(self.share(expr, result));
         if let Some(verdict) = live(result) {
             return Ok((verdict, notes));
         }
@@ -284,6 +289,29 @@ impl<'a> Judge<'_, 'a> {
         let sentence =
             format!("the panel draws exemplars, which lead from it to traces, and {sentence}");
         Ok(Some(self.note(codes::NO_EXEMPLARS, sentence)))
+    }
+
+    /// A quotient that is shown as a share, and is none: upside down, doubled, or of parts of different wholes.
+    fn share(&self, expr: &Expr, result: &[Series]) -> Option<Note<'a>> {
+        let Origin::Panel(panel, target) = self.query.origin else {
+            return None;
+        };
+        let whole = match panel.unit_of(target) {
+            "percentunit" => 1.0,
+            "percent" => 100.0,
+            _ => return None,
+        };
+        quotient(expr)?;
+        let mut values = result
+            .iter()
+            .flat_map(|series| &series.samples)
+            .map(|(_, value)| *value / whole);
+        let outside = |value: &f64| !(-SHARE_TOLERANCE..=1.0 + SHARE_TOLERANCE).contains(value);
+        let value = values.find(|value| !value.is_nan() && outside(value))?;
+        let sentence = format!(
+            "the unit says that it is a share, and it was {value:.3} of the whole; are the sides exchanged, or of different things?"
+        );
+        Some(self.note(codes::SHARE_OUT_OF_RANGE, sentence))
     }
 
     fn note(&self, code: &'static str, sentence: impl Into<String>) -> Note<'a> {

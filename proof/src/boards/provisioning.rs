@@ -32,12 +32,34 @@ struct Data {
     time_interval: Option<String>,
 }
 
+/// What the provisioning says of the scrape interval.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// No data source of a Prometheus is provisioned here.
+    Nowhere,
+    /// This file has a data source that is told nothing: Grafana takes its default.
+    Nothing(String),
+    /// So long.
+    Interval(Duration),
+}
+
+impl Told {
+    /// What Grafana calculates with.
+    pub fn interval(&self) -> Duration {
+        match self {
+            Self::Interval(interval) => *interval,
+            Self::Nowhere | Self::Nothing(_) => DEFAULT,
+        }
+    }
+}
+
 /// The scrape interval that the data source is told.
-pub fn scrape_interval(boards: &Path) -> Result<Duration, Refusal> {
+pub fn told(boards: &Path) -> Result<Told, Refusal> {
     let folder = boards.join("provisioning/datasources");
     let Ok(entries) = std::fs::read_dir(&folder) else {
-        return Ok(DEFAULT);
+        return Ok(Told::Nowhere);
     };
+    let mut told = Told::Nowhere;
     for path in entries.flatten().map(|entry| entry.path()) {
         if path
             .extension()
@@ -49,18 +71,24 @@ pub fn scrape_interval(boards: &Path) -> Result<Duration, Refusal> {
         let text = files::read(&path)?;
         let file: File = serde_saphyr::from_str(&text)
             .map_err(|error| Refusal::usage(format!("{name}: {error}")))?;
-        let told = file
+        let mut sources = file
             .datasources
             .into_iter()
-            .filter(|source| source.kind == "prometheus")
-            .find_map(|source| source.data.time_interval);
-        if let Some(told) = told {
-            return promql::duration(&told).map_err(|_| {
+            .filter(|source| source.kind == "prometheus");
+        let Some(source) = sources.next() else {
+            continue;
+        };
+        let Some(interval) = source.data.time_interval else {
+            told = Told::Nothing(name.to_string());
+            continue;
+        };
+        return promql::duration(&interval)
+            .map(Told::Interval)
+            .map_err(|_| {
                 Refusal::usage(format!(
-                    "{name}: invalid timeInterval `{told}`: write it like 15s"
+                    "{name}: invalid timeInterval `{interval}`: write it like 15s"
                 ))
             });
-        }
     }
-    Ok(DEFAULT)
+    Ok(told)
 }

@@ -17,6 +17,9 @@ const CONCURRENCY: usize = 4;
 /// Steps of a range query at most: Prometheus refuses more than 11,000.
 const MAX_STEPS: f64 = 10_000.0;
 
+/// The scrapes of each target in the last minutes of the range.
+const RECENT_SCRAPES: &str = "up[3m]";
+
 /// A server and a range of time, with what was asked already.
 pub struct Server {
     prometheus: Prometheus,
@@ -65,12 +68,16 @@ impl Server {
         &self.types
     }
 
-    /// The scrape intervals that are in use, with a job that uses each.
+    /// The scrape intervals that are in use, with a job that uses each. Of data that nobody scrapes any more, the distance
+    /// of samples tells.
     pub async fn scrape_intervals(&self) -> Result<BTreeMap<Duration, String>, Refusal> {
-        self.prometheus
-            .scrape_intervals()
-            .await
-            .map_err(unavailable)
+        let scraped = self.prometheus.scrape_intervals().await;
+        let scraped = scraped.map_err(unavailable)?;
+        if !scraped.is_empty() {
+            return Ok(scraped);
+        }
+        let recorded = or_wrong(self.at(RECENT_SCRAPES, self.to).await)?.unwrap_or_default();
+        Ok(recorded.iter().filter_map(distance).collect())
     }
 
     /// The result of a query of a panel: over the range, or at its end.
@@ -180,6 +187,16 @@ fn unavailable(failure: Failure) -> Refusal {
             Refusal::unavailable(format!("Prometheus refused a question: {sentence}"))
         }
     }
+}
+
+/// The middle distance of the samples of a target, in whole seconds, with its job. Too few samples tell nothing.
+fn distance(series: &Series) -> Option<(Duration, String)> {
+    let pairs = series.samples.windows(2);
+    let mut distances: Vec<f64> = pairs.map(|pair| pair[1].0 - pair[0].0).collect();
+    distances.sort_by(f64::total_cmp);
+    let middle = distances.get(distances.len() / 2)?.round();
+    let job = series.labels.get("job")?.clone();
+    Some((Duration::try_from_secs_f64(middle).ok()?, job))
 }
 
 /// `name{label="value"}`.

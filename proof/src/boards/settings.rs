@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use url::Url;
 
+use crate::cli;
 use crate::promql;
 
 /// Proves that every panel of Grafana's boards shows what is so.
@@ -47,10 +48,10 @@ pub struct Arguments {
     #[arg(long, value_name = "NAME")]
     pub under: Vec<String>,
     /// Begin of the range: Unix seconds or 2026-11-28T05:00:00Z
-    #[arg(long, value_parser = moment, requires = "to", conflicts_with = "range")]
+    #[arg(long, value_parser = cli::moment, requires = "to", conflicts_with = "range")]
     pub from: Option<f64>,
     /// End of the range
-    #[arg(long, value_parser = moment, requires = "from")]
+    #[arg(long, value_parser = cli::moment, requires = "from")]
     pub to: Option<f64>,
     /// Length of the range, which ends now
     #[arg(long, value_name = "LENGTH", default_value = "1h", value_parser = length)]
@@ -88,16 +89,4 @@ pub struct Settings {
 
 fn length(text: &str) -> Result<Duration, String> {
     promql::duration(text)
-}
-
-fn moment(text: &str) -> Result<f64, String> {
-    if let Ok(seconds) = text.parse::<f64>()
-        && seconds.is_finite()
-    {
-        return Ok(seconds);
-    }
-    let moment: jiff::Timestamp = text
-        .parse()
-        .map_err(|_| "write Unix seconds, or a moment such as 2026-11-28T05:00:00Z")?;
-    Ok(moment.as_millisecond() as f64 / 1000.0)
 }

@@ -23,7 +23,7 @@ use crate::promql;
 
 pub use load::{Phase, Truth};
 
-/// How far ratios may be apart: half a point of per cent.
+/// How far ratios may be apart: half a point of per cent, beside what a late series is extrapolated less.
 const RATIO_TOLERANCE: f64 = 0.005;
 /// Buckets that a percentile may be away: the generator measures at its own side of the wire.
 const BUCKET_TOLERANCE: usize = 1;
@@ -65,7 +65,8 @@ pub struct Comparison {
     /// Labels of the series of the result that count. All that fit are added up.
     #[serde(default)]
     pub series: BTreeMap<String, String>,
-    /// Of a count: the counter, as an expression; the rise of `series` over the phase must be the count to the unit.
+    /// Of a count: the counter, as an expression, of which the same series count; its rise over the phase must be the count to
+    /// the unit.
     pub counter: Option<String>,
 }
 
@@ -245,15 +246,22 @@ impl<'a> Pair<'_, 'a> {
         let (agrees, tolerance) = match self.entry.what {
             What::Count => {
                 let length = (phase.to - phase.from).max(1.0);
-                let tolerance = truth * self.scrape_interval.as_secs_f64() / length + 1.0;
+                // Less than one for a few events: of four, each counts.
+                let tolerance = truth * self.scrape_interval.as_secs_f64() / length + 0.5;
                 (
                     (shown - truth).abs() <= tolerance,
-                    format!("{tolerance:.0} requests"),
+                    format!("{tolerance:.1} requests"),
                 )
             }
             What::Ratio => {
-                let agrees = (shown - truth).abs() <= RATIO_TOLERANCE;
-                (agrees, format!("{RATIO_TOLERANCE}"))
+                // A series that began within the window is extrapolated over up to one scrape less than the others.
+                let length = (times.to - times.from).max(1.0);
+                let tolerance =
+                    RATIO_TOLERANCE + truth * self.scrape_interval.as_secs_f64() / length;
+                (
+                    (shown - truth).abs() <= tolerance,
+                    format!("{tolerance:.3}"),
+                )
             }
             What::Percentile => {
                 let bounds = match self.bounds(&asked).await? {

@@ -1,7 +1,10 @@
 //! Expressions that are valid and wrong: seen in the expression alone, with what is known of its metrics.
 
+mod bounds;
 mod counters;
+mod dates;
 mod histograms;
+mod joins;
 mod ratios;
 
 use promql_parser::parser::Expr;
@@ -39,15 +42,26 @@ pub const QUANTILE_WITHOUT_BUCKETS: &str = "quantile-without-buckets";
 pub const QUANTILE_OUT_OF_RANGE: &str = "quantile-out-of-range";
 /// The code of a mean or a sum of quantiles.
 pub const AGGREGATED_QUANTILE: &str = "aggregated-quantile";
+/// The code of buckets that are added up although each holds those below it.
+pub const BUCKETS_ADDED: &str = "buckets-added";
+/// The code of a bucket's bound as Prometheus 3 does not keep it.
+pub const BOUND_WITHOUT_POINT: &str = "bound-without-point";
 /// The code of a quotient that is always 1.
 pub const RATIO_WITH_ITSELF: &str = "ratio-with-itself";
+/// The code of two sides that match nothing.
+pub const RATIO_OF_DIFFERENT_LABELS: &str = "ratio-of-different-labels";
+/// The code of a date that is taken of no moment.
+pub const DATE_OF_A_SAMPLE: &str = "date-of-a-sample";
 
 /// Every mistake that the expression alone shows, each once.
 pub fn of(expr: &Expr, types: &Types) -> Vec<Mistake> {
     let found = [
         counters::mistakes(expr, types),
         histograms::mistakes(expr, types),
+        bounds::mistakes(expr),
         ratios::mistakes(expr),
+        joins::mistakes(expr),
+        dates::mistakes(expr, types),
     ];
     let mut each = Vec::new();
     for mistake in found.into_iter().flatten() {
@@ -130,6 +144,37 @@ mod tests {
                 RATIO_WITH_ITSELF,
             ),
             (
+                r#"sum by (code) (rate(requests_total{code=~"5.."}[5m])) / sum by (code) (rate(requests_total{code!~"4.."}[5m]))"#,
+                RATIO_WITH_ITSELF,
+            ),
+            ("sum(rate(lat_seconds_bucket[5m]))", BUCKETS_ADDED),
+            (
+                "sum by (route) (increase(lat_seconds_bucket[5m]))",
+                BUCKETS_ADDED,
+            ),
+            (
+                r#"sum(rate(lat_seconds_bucket{le=~"0.1|0.5"}[5m]))"#,
+                BUCKETS_ADDED,
+            ),
+            (
+                r#"rate(lat_seconds_bucket{le="1"}[5m])"#,
+                BOUND_WITHOUT_POINT,
+            ),
+            (
+                "sum by (a) (rate(errors_total[5m])) / sum by (b) (rate(requests_total[5m]))",
+                RATIO_OF_DIFFERENT_LABELS,
+            ),
+            (
+                "sum by (a) (rate(errors_total[5m])) > 1 and sum by (b) (rate(requests_total[5m])) > 1",
+                RATIO_OF_DIFFERENT_LABELS,
+            ),
+            (
+                "sum by (a) (rate(errors_total[5m])) unless max(in_use)",
+                RATIO_OF_DIFFERENT_LABELS,
+            ),
+            ("hour(timestamp(in_use))", DATE_OF_A_SAMPLE),
+            ("month(up) == 12", DATE_OF_A_SAMPLE),
+            (
                 r#"1 - (sum without (pod) (rate(requests_total{code="500"}[5m])) / sum without (pod) (rate(requests_total[5m])))"#,
                 RATIO_WITH_ITSELF,
             ),
@@ -167,6 +212,16 @@ mod tests {
             r#"sum by (code) (rate(requests_total{code=~"5.."}[5m])) / on () group_left () sum(rate(requests_total[5m]))"#,
             r#"rate(requests_total{code="500"}[5m]) / ignoring (code) group_left () rate(requests_total{code="200"}[5m])"#,
             r#"rate(errors_total{code="500"}[5m]) / rate(requests_total[5m])"#,
+            r#"sum(rate(lat_seconds_bucket{le="0.5"}[5m])) / sum(rate(lat_seconds_count[5m]))"#,
+            r#"sum(rate(lat_seconds_bucket{le=~"1|1\\.0"}[5m]))"#,
+            "sum by (le) (increase(lat_seconds_bucket[5m]))",
+            "sum by (a) (rate(errors_total[5m])) / on () group_left () sum(rate(requests_total[5m]))",
+            "sum by (a) (rate(errors_total[5m])) and on () sum(rate(requests_total[5m])) > 1",
+            "sum by (a) (rate(errors_total[5m])) or sum(rate(requests_total[5m]))",
+            "sum by (a) (in_use) > scalar(max(in_use))",
+            "hour()",
+            "hour(process_start_time_seconds)",
+            "hour(vector(1136239445))",
         ] {
             let found = of(&parse(text).unwrap(), &types());
             assert_eq!(found, [], "{text}");

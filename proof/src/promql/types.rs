@@ -212,6 +212,9 @@ fn base_of_name(name: &str) -> Base {
     if moment.iter().any(|suffix| name.ends_with(suffix)) {
         return Base::Moment;
     }
+    if name.ends_with("_per_second") {
+        return Base::Frequency;
+    }
     let sum = name.strip_suffix("_sum").unwrap_or(name);
     match sum.rsplit_once('_').map(|(_, last)| last) {
         Some("seconds") => Base::Seconds,
@@ -278,6 +281,11 @@ mod tests {
             ("other_bucket", Kind::Counter, Base::Things),
             ("other_count", Kind::Unknown, Base::Unknown),
             ("process_start_time_seconds", Kind::Unknown, Base::Moment),
+            (
+                "intended_requests_per_second",
+                Kind::Unknown,
+                Base::Frequency,
+            ),
             ("slo:error_ratio:rate5m", Kind::Unknown, Base::Ratio),
             ("job:requests:rate5m", Kind::Unknown, Base::Unknown),
         ] {

@@ -33,10 +33,8 @@ pub(super) const PANEL_MISSING: &str = "panel-missing";
 pub(super) const ALERT_WITHOUT_COMPARISON: &str = "alert-without-comparison";
 /// A range that one failed scrape leaves with too few samples.
 pub(super) const RANGE_TOO_SHORT: &str = "range-too-short";
-/// A bucket's bound as Prometheus 3 does not keep it.
-pub(super) const BOUND_WITHOUT_POINT: &str = "bound-without-point";
-/// A division whose sides match nothing.
-pub(super) const RATIO_OF_DIFFERENT_LABELS: &str = "ratio-of-different-labels";
+/// A share that is compared with what no share reaches.
+pub(super) const BOUND_BEYOND_SHARE: &str = "bound-beyond-share";
 /// `or vector(0)`, which makes a missing series look like one at 0.
 pub(super) const ZERO_HIDES_ABSENCE: &str = "zero-hides-absence";
 /// A recorded series that no rule records.
@@ -55,12 +53,38 @@ pub(super) const UNKNOWN_OBJECTIVE: &str = "unknown-objective";
 pub(super) const BURN_THRESHOLD_WRONG: &str = "burn-threshold-wrong";
 /// Windows that are not those of the alert's severity.
 pub(super) const BURN_WINDOW_WRONG: &str = "burn-window-wrong";
+/// A burn rate that is not compared by `>`.
+pub(super) const BURN_COMPARISON_WRONG: &str = "burn-comparison-wrong";
+/// A burn-rate alert that a few events can fire.
+pub(super) const BURN_WITHOUT_GUARD: &str = "burn-without-guard";
+/// An objective that no alert of a severity is on.
+pub(super) const OBJECTIVE_WITHOUT_ALERT: &str = "objective-without-alert";
+/// A job whose absence fires nothing.
+pub(super) const ABSENCE_NOT_ALERTED: &str = "absence-not-alerted";
 /// Matchers of an inhibition that can't be read.
 pub(super) const MATCHERS_UNREADABLE: &str = "matchers-unreadable";
 /// An inhibition whose matchers no alert meets.
 pub(super) const INHIBITION_WITHOUT_ALERT: &str = "inhibition-without-alert";
 /// An inhibition by a label that neither side carries.
 pub(super) const INHIBITION_BY_AN_ABSENT_LABEL: &str = "inhibition-by-an-absent-label";
+/// An inhibition whatever the alerts are about.
+pub(super) const INHIBITION_WITHOUT_EQUAL: &str = "inhibition-without-equal";
+/// A page that something lesser silences.
+pub(super) const INHIBITION_OF_THE_WORSE: &str = "inhibition-of-the-worse";
+/// The watchdog that something silences.
+pub(super) const INHIBITION_OF_THE_WATCHDOG: &str = "inhibition-of-the-watchdog";
+/// Notifications that do not say of which alert they are.
+pub(super) const GROUP_WITHOUT_NAME: &str = "group-without-name";
+/// A route that no alert takes.
+pub(super) const ROUTE_WITHOUT_ALERT: &str = "route-without-alert";
+/// A route to a receiver that is not there.
+pub(super) const RECEIVER_MISSING: &str = "receiver-missing";
+/// A receiver of alerts that notifies nobody.
+pub(super) const RECEIVER_WITHOUT_CHANNEL: &str = "receiver-without-channel";
+/// The watchdog's route sends it too seldom.
+pub(super) const HEARTBEAT_TOO_SLOW: &str = "heartbeat-too-slow";
+/// A time interval that leaves out its last minute.
+pub(super) const TIME_WITH_A_GAP: &str = "time-with-a-gap";
 /// A metric that no program declares.
 pub(super) const UNDECLARED_METRIC: &str = "undeclared-metric";
 /// A label that the metric's declaration lacks.
@@ -99,8 +123,7 @@ pub(super) const ALL: &[&str] = &[
     PANEL_MISSING,
     ALERT_WITHOUT_COMPARISON,
     RANGE_TOO_SHORT,
-    BOUND_WITHOUT_POINT,
-    RATIO_OF_DIFFERENT_LABELS,
+    BOUND_BEYOND_SHARE,
     ZERO_HIDES_ABSENCE,
     NEVER_RECORDED,
     USED_BEFORE_EVALUATED,
@@ -110,9 +133,22 @@ pub(super) const ALL: &[&str] = &[
     UNKNOWN_OBJECTIVE,
     BURN_THRESHOLD_WRONG,
     BURN_WINDOW_WRONG,
+    BURN_COMPARISON_WRONG,
+    BURN_WITHOUT_GUARD,
+    OBJECTIVE_WITHOUT_ALERT,
+    ABSENCE_NOT_ALERTED,
     MATCHERS_UNREADABLE,
     INHIBITION_WITHOUT_ALERT,
     INHIBITION_BY_AN_ABSENT_LABEL,
+    INHIBITION_WITHOUT_EQUAL,
+    INHIBITION_OF_THE_WORSE,
+    INHIBITION_OF_THE_WATCHDOG,
+    GROUP_WITHOUT_NAME,
+    ROUTE_WITHOUT_ALERT,
+    RECEIVER_MISSING,
+    RECEIVER_WITHOUT_CHANNEL,
+    HEARTBEAT_TOO_SLOW,
+    TIME_WITH_A_GAP,
     UNDECLARED_METRIC,
     UNDECLARED_LABEL,
     UNDECLARED_VALUE,

@@ -1,18 +1,20 @@
 //! What an expression says by itself: mistakes that need neither a server nor declarations to be seen.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
-use promql_parser::label::MatchOp;
-use promql_parser::parser::token::{T_DIV, T_LOR};
+use promql_parser::parser::token::{T_GTE, T_GTR, T_LOR, T_LUNLESS, T_MUL};
 use promql_parser::parser::{BinaryExpr, Expr};
 
 use super::files::Rule;
-use super::tree::{Selection, filters, selections};
+use super::tree::{Selection, constant, filters, selections};
 use super::{Intervals, codes};
 use crate::finding::Finding;
+use crate::promql::share::{Share, share};
 use crate::promql::types::Types;
-use crate::promql::{bare, mistakes, walk};
+use crate::promql::{self, bare, mistakes, walk};
+
+/// Beginnings of the names of series that are there after a failed scrape as well.
+const OF_PROMETHEUS: [&str; 3] = ["up", "ALERTS", "scrape_"];
 
 /// Functions that need two samples in their range.
 const NEED_TWO: [&str; 9] = [
@@ -47,12 +49,18 @@ pub(super) fn check(rule: &Rule, intervals: Intervals, types: &Types, findings: 
         |code: &'static str, sentence: String| findings.push(rule.finding(code, sentence));
     for selection in selections(expr) {
         range(&selection, rule, intervals, &mut add);
-        bound(&selection, &mut add);
+        instant(&selection, rule, &mut add);
     }
-    walk(expr, &mut |node, _| match node {
-        Expr::Binary(binary) if binary.op.id() == T_DIV => ratio(binary, &mut add),
+    walk(expr, &mut |node, _| {
+        match node {
         Expr::Binary(binary) if binary.op.id() == T_LOR => zero(&binary.rhs, &mut add),
+        Expr::Binary(binary) => beyond_share(binary, &mut add),
+        Expr::Aggregate(_) if promql::aggregation(node) == "count_values" && rule.alert().is_some() => add(
+            codes::VALUE_IN_A_LABEL,
+            "count_values makes a label of the value, so that each change of it is another alert that waits `for` anew".to_owned(),
+        ),
         _ => {}
+    }
     });
 }
 
@@ -87,76 +95,72 @@ fn range(selection: &Selection<'_>, rule: &Rule, intervals: Intervals, add: Add<
     }
 }
 
-/// Prometheus 3 writes whole bounds as `1.0`, whatever the program exposes.
-fn bound(selection: &Selection<'_>, add: Add<'_>) {
-    for matcher in selection
-        .matchers()
-        .filter(|matcher| matcher.name == "le" || matcher.name == "quantile")
-    {
-        let number = matcher.value.parse::<f64>().is_ok_and(f64::is_finite);
-        let exact = matches!(matcher.op, MatchOp::Equal | MatchOp::NotEqual);
-        if exact && number && !matcher.value.contains(['.', 'e']) {
-            add(
-                codes::BOUND_WITHOUT_POINT,
-                format!(
-                    "{}=\"{}\" matches nothing in Prometheus 3, which keeps bounds as \"{}.0\"",
-                    matcher.name, matcher.value, matcher.value
-                ),
-            );
-        }
-    }
-}
-
-/// Aggregations that keep different labels match nothing, unless the division says by what they match.
-fn ratio(binary: &BinaryExpr, add: Add<'_>) {
-    let matching = binary
-        .modifier
-        .as_ref()
-        .is_some_and(|modifier| modifier.matching.is_some());
-    let (Some(above), Some(below)) = (kept(&binary.lhs), kept(&binary.rhs)) else {
+/// A selector without a range loses its series with one failed scrape, and a `for` that waits begins anew. What Prometheus
+/// makes itself is there all the same, and what is recorded outlives a scrape.
+fn instant(selection: &Selection<'_>, rule: &Rule, add: Add<'_>) {
+    let name = selection.name();
+    let always = name.contains(':') || OF_PROMETHEUS.iter().any(|own| name.starts_with(own));
+    let over_time = selection.around.iter().any(|expr| {
+        matches!(expr, Expr::Subquery(_)) || promql::function(expr).starts_with("absent")
+    });
+    if rule.hold.is_none() || selection.range.is_some() || always || over_time {
         return;
-    };
-    if above != below && !matching {
+    }
+    // On the right of `unless`, a series that is missing starts the wait and does not end it.
+    let path: Vec<&Expr> = selection.around.clone();
+    let under_unless = path.windows(2).any(|pair| match pair[0] {
+        Expr::Binary(binary) => {
+            binary.op.id() == T_LUNLESS && std::ptr::eq(binary.rhs.as_ref(), pair[1])
+        }
+        _ => false,
+    }) || path.last().is_some_and(|last| match last {
+        Expr::Binary(binary) => {
+            binary.op.id() == T_LUNLESS
+                && promql::selector(bare(&binary.rhs))
+                    .is_some_and(|right| std::ptr::eq(right, selection.selector))
+        }
+        _ => false,
+    });
+    if !under_unless {
         add(
-            codes::RATIO_OF_DIFFERENT_LABELS,
+            codes::RANGE_TOO_SHORT,
             format!(
-                "the two sides of the division keep different labels ({} and {}), so they match nothing",
-                list(&above),
-                list(&below)
+                "one failed scrape leaves {name} without a sample, and `for` begins anew; take the maximum, minimum or mean of some minutes"
             ),
         );
     }
 }
 
-fn list(labels: &BTreeSet<&str>) -> String {
-    let all: Vec<&str> = labels.iter().copied().collect();
-    if all.is_empty() {
-        "none".to_owned()
-    } else {
-        all.join(", ")
+/// A share is never above 1, so a bound of 1 or more is one of per cent.
+fn beyond_share(binary: &BinaryExpr, add: Add<'_>) {
+    let above = matches!(binary.op.id(), T_GTR | T_GTE);
+    let Some(bound) = constant(&binary.rhs) else {
+        return;
+    };
+    let whole = if is_scaled(&binary.lhs) { 100.0 } else { 1.0 };
+    if above && bound >= whole && share(&binary.lhs) == Some(Share::OfWhole) {
+        add(
+            codes::BOUND_BEYOND_SHARE,
+            format!(
+                "`{}` is a share of {whole} at most, and is compared with {bound}: the alert never fires",
+                binary.lhs
+            ),
+        );
     }
 }
 
-/// Labels kept by an aggregation with `by`, or without any; through a guard like `(x > 0)`.
-fn kept(expr: &Expr) -> Option<BTreeSet<&str>> {
-    match bare(expr) {
-        Expr::Aggregate(aggregate) => match &aggregate.modifier {
-            None => Some(BTreeSet::new()),
-            Some(modifier) if modifier.is_include() => Some(
-                modifier
-                    .labels()
-                    .labels
-                    .iter()
-                    .map(String::as_str)
-                    .collect(),
-            ),
-            Some(_) => None,
-        },
-        Expr::Binary(binary) if binary.op.is_comparison_operator() && !binary.return_bool() => {
-            kept(&binary.lhs)
+/// Whether the expression has a factor of 100 anywhere: `100 * a / b` is one of `a`.
+fn is_scaled(expr: &Expr) -> bool {
+    let mut scaled = false;
+    walk(expr, &mut |expr, _| {
+        if let Expr::Binary(binary) = expr
+            && binary.op.id() == T_MUL
+        {
+            let sides = [&binary.lhs, &binary.rhs];
+            scaled |= sides.iter().any(|side| constant(side) == Some(100.0));
         }
-        _ => None,
-    }
+    });
+    scaled
 }
 
 /// `or vector(0)` makes a series that nobody exposes any more look like one without events.
@@ -210,11 +214,28 @@ mod tests {
             ),
             (
                 "rate(a_bucket{le=\"1\"}[5m]) > 1",
-                codes::BOUND_WITHOUT_POINT,
+                mistakes::BOUND_WITHOUT_POINT,
+            ),
+            (
+                "sum(rate(a_total{code=\"5\"}[5m])) / sum(rate(a_total[5m])) > 5",
+                codes::BOUND_BEYOND_SHARE,
+            ),
+            (
+                "100 * sum(rate(a_total{code=\"5\"}[5m])) / sum(rate(a_total[5m])) > 100",
+                codes::BOUND_BEYOND_SHARE,
+            ),
+            (
+                "count_values(\"v\", max_over_time(a[5m])) > 1",
+                codes::VALUE_IN_A_LABEL,
+            ),
+            ("in_use > 5", codes::RANGE_TOO_SHORT),
+            (
+                "max_over_time(a[5m]) > 1 and on () in_use",
+                codes::RANGE_TOO_SHORT,
             ),
             (
                 "sum by (job) (rate(a_total[5m])) / (sum(rate(b_total[5m])) > 0) > 0.1",
-                codes::RATIO_OF_DIFFERENT_LABELS,
+                mistakes::RATIO_OF_DIFFERENT_LABELS,
             ),
             (
                 "(sum(rate(a_total[5m])) or vector(0)) > 1",
@@ -233,6 +254,10 @@ mod tests {
             "sum by (job) (rate(a_total[5m])) / on () group_left () sum(rate(b_total[5m])) > 0.1",
             "max_over_time(up[5m]) == 0",
             "count(up == 1) unless on () a_total",
+            "max_over_time(a[5m]) > 1 unless on () (b > 1)",
+            "absent(in_use)",
+            "max_over_time((in_use > 5)[5m:])",
+            "100 * sum(rate(a_total{code=\"5\"}[5m])) / sum(rate(a_total[5m])) > 5",
             "rate(a_bucket{le=\"1.0\"}[5m]) > 1",
             "rate(a_bucket{le=\"+Inf\"}[5m]) > 1",
         ] {

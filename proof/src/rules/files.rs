@@ -10,6 +10,7 @@ use promql_parser::parser::Expr;
 use serde::Deserialize;
 
 use super::codes;
+use super::routes::Routes;
 use crate::exit::Refusal;
 use crate::finding::Finding;
 use crate::promql;
@@ -32,6 +33,8 @@ pub(super) struct Folder {
     pub(super) tests: Vec<Test>,
     /// Inhibition rules of Alertmanager, with their file.
     pub(super) inhibitions: Vec<(String, Inhibition)>,
+    /// What else Alertmanager is told, with the file.
+    pub(super) routes: Vec<(String, Routes)>,
     /// `objectives.toml`, if there is one.
     pub(super) objectives: Option<PathBuf>,
     /// What can't be read.
@@ -49,6 +52,8 @@ pub(super) struct Rule {
     pub(super) interval: Option<Duration>,
     /// Its place in the group.
     pub(super) index: usize,
+    /// How long an alert must last until it fires (`for`).
+    pub(super) hold: Option<Duration>,
     /// Recording or alert, and the name.
     pub(super) kind: Kind,
     /// The expression as written.
@@ -166,6 +171,8 @@ struct Any {
     tests: Option<Vec<Test>>,
     #[serde(default)]
     inhibit_rules: Vec<Inhibition>,
+    #[serde(flatten)]
+    routes: Routes,
 }
 
 #[derive(Deserialize)]
@@ -181,6 +188,8 @@ struct RawRule {
     record: Option<String>,
     alert: Option<String>,
     expr: String,
+    #[serde(rename = "for")]
+    hold: Option<String>,
     #[serde(default)]
     labels: BTreeMap<String, String>,
     #[serde(default)]
@@ -237,6 +246,9 @@ impl Folder {
                 .into_iter()
                 .map(|inhibition| (file.display().to_string(), inhibition)),
         );
+        if any.routes.route.is_some() {
+            self.routes.push((file.display().to_string(), any.routes));
+        }
         if let Some(tests) = any.tests {
             self.test_files.push(file.to_owned());
             self.tests.extend(tests);
@@ -266,6 +278,7 @@ impl Folder {
                 group: group.name.clone(),
                 interval,
                 index,
+                hold: raw.hold.and_then(|text| promql::duration(&text).ok()),
                 kind,
                 text: raw.expr,
                 expr: None,

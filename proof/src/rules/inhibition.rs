@@ -4,8 +4,8 @@
 //! carries silences everything that its matchers name.
 
 use promql_parser::label::Matcher;
-use promql_parser::parser::Expr;
 use promql_parser::parser::token::{T_LAND, T_LOR, T_LUNLESS};
+use promql_parser::parser::{BinaryExpr, Expr, LabelModifier, VectorMatchCardinality};
 
 use super::codes;
 use super::files::{Inhibition, Rule};
@@ -61,6 +61,16 @@ pub(super) fn check(
             format!("no alert matches its {side}_matchers"),
         );
     }
+    if inhibition.equal.is_empty() {
+        add(
+            codes::INHIBITION_WITHOUT_EQUAL,
+            "it lists no label under `equal`: the one silences the other whatever they are about"
+                .to_owned(),
+        );
+    }
+    for (code, sentence) in lesser(&sources, &targets) {
+        add(code, sentence);
+    }
     for label in &inhibition.equal {
         let absent = |rule: &&&Rule| !carries(rule, label);
         if let (Some(source), Some(target)) =
@@ -78,15 +88,52 @@ pub(super) fn check(
     }
 }
 
+/// What no inhibition may silence: a page because of something lesser, and the alert that always fires.
+fn lesser(sources: &[&Rule], targets: &[&Rule]) -> Vec<(&'static str, String)> {
+    let rank = |rule: &Rule| match rule.labels.get("severity")?.as_str() {
+        "page" | "critical" => Some(2),
+        "ticket" | "warning" => Some(1),
+        "none" => Some(0),
+        _ => None,
+    };
+    let name = |rule: &Rule| rule.alert().unwrap_or_default().to_owned();
+    let mut found = Vec::new();
+    let lower = |target: &Rule| {
+        let wanted = rank(target)?;
+        let mut sources = sources.iter();
+        sources.find(|source| rank(source).is_some_and(|rank| rank < wanted))
+    };
+    if let Some((source, target)) = targets
+        .iter()
+        .find_map(|target| Some((lower(target)?, target)))
+    {
+        let sentence = format!(
+            "{} silences {}, which is worse: nobody is told of it",
+            name(source),
+            name(target)
+        );
+        found.push((codes::INHIBITION_OF_THE_WORSE, sentence));
+    }
+    if let Some(target) = targets.iter().find(|target| rank(target) == Some(0)) {
+        let sentence = format!(
+            "it silences {}, whose silence is what raises the alarm",
+            name(target)
+        );
+        found.push((codes::INHIBITION_OF_THE_WATCHDOG, sentence));
+    }
+    found
+}
+
 /// Alertmanager's matchers are those of a selector.
-fn matchers(texts: &[String]) -> Option<Vec<Matcher>> {
+pub(super) fn matchers(texts: &[String]) -> Option<Vec<Matcher>> {
     match promql::parse(&format!("{{{}}}", texts.join(","))).ok()? {
         Expr::VectorSelector(selector) => Some(selector.matchers.matchers),
         _ => None,
     }
 }
 
-fn may_match(rule: &Rule, matchers: &[Matcher]) -> bool {
+/// Whether an alert of the rule may have such labels.
+pub(super) fn may_match(rule: &Rule, matchers: &[Matcher]) -> bool {
     matchers.iter().all(|matcher| {
         let value = match matcher.name.as_str() {
             "alertname" => rule.alert(),
@@ -166,9 +213,32 @@ fn keeps(expr: &Expr, label: &str) -> bool {
         Expr::Binary(binary) => match binary.op.id() {
             T_LOR => keeps(&binary.lhs, label) && keeps(&binary.rhs, label),
             T_LAND | T_LUNLESS => keeps(&binary.lhs, label),
-            _ => keeps(&binary.lhs, label) || keeps(&binary.rhs, label),
+            _ => of_pairs(binary, label),
         },
         Expr::NumberLiteral(_) | Expr::StringLiteral(_) | Expr::Extension(_) => false,
+    }
+}
+
+/// Whether the result of pairs of series has the label: of one to one those by which they are paired, else those of the side
+/// with many.
+fn of_pairs(binary: &BinaryExpr, label: &str) -> bool {
+    let sides = [&binary.lhs, &binary.rhs].map(|side| keeps(side, label));
+    let Some(modifier) = &binary.modifier else {
+        return sides[0] || sides[1];
+    };
+    let copied =
+        |labels: &promql_parser::label::Labels| labels.labels.iter().any(|each| each == label);
+    match &modifier.card {
+        VectorMatchCardinality::ManyToOne(labels) => sides[0] || copied(labels),
+        VectorMatchCardinality::OneToMany(labels) => sides[1] || copied(labels),
+        _ => {
+            let paired = match &modifier.matching {
+                None => true,
+                Some(LabelModifier::Include(on)) => copied(on),
+                Some(LabelModifier::Exclude(ignored)) => !copied(ignored),
+            };
+            paired && (sides[0] || sides[1])
+        }
     }
 }
 
@@ -210,6 +280,56 @@ mod tests {
             codes(source, target, &["cluster"]),
             [codes::INHIBITION_BY_AN_ABSENT_LABEL]
         );
+    }
+
+    #[test]
+    fn a_join_keeps_the_labels_by_which_it_joins_and_no_others() {
+        for (expr, kept) in [
+            (
+                "sum by (job, dependency) (a) / on (job) sum by (job) (b)",
+                false,
+            ),
+            (
+                "sum by (job, dependency) (a) / on (job) group_left () sum by (job) (b)",
+                true,
+            ),
+            (
+                "sum by (job) (a) * on (job) group_left (dependency) b",
+                true,
+            ),
+            (
+                "sum by (dependency) (a) / ignoring (dependency) sum (b)",
+                false,
+            ),
+            ("sum by (dependency) (a) / sum by (dependency) (b)", true),
+            ("sum by (dependency) (a) > 5 and on (job) b", true),
+        ] {
+            let expr = promql::parse(expr).unwrap();
+            assert_eq!(keeps(&expr, "dependency"), kept, "{expr}");
+        }
+    }
+
+    #[test]
+    fn an_inhibition_must_not_silence_what_is_worse_nor_everything() {
+        let (source, target) = ("alertname=\"CircuitOpen\"", "alertname=\"ServiceDown\"");
+        assert_eq!(
+            codes(source, target, &[]),
+            [codes::INHIBITION_WITHOUT_EQUAL]
+        );
+        let ranked = |severity: &str| {
+            let mut rule = rule("Any", "up == 0");
+            rule.labels
+                .insert("severity".to_owned(), severity.to_owned());
+            rule
+        };
+        let (page, ticket, none) = (ranked("page"), ranked("ticket"), ranked("none"));
+        let found = |source: &Rule, target: &Rule| -> Vec<_> {
+            let found = lesser(&[source], &[target]);
+            found.into_iter().map(|(code, _)| code).collect()
+        };
+        assert_eq!(found(&page, &ticket), Vec::<&str>::new());
+        assert_eq!(found(&ticket, &page), [codes::INHIBITION_OF_THE_WORSE]);
+        assert_eq!(found(&page, &none), [codes::INHIBITION_OF_THE_WATCHDOG]);
     }
 
     #[test]

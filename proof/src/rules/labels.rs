@@ -41,7 +41,10 @@ pub(super) fn check(rule: &Rule, findings: &mut Vec<Finding>) {
         ));
     }
     for (label, value) in &rule.labels {
-        if value.contains("$value") || value.contains(".Value") {
+        if ["$value", ".Value", "query \"", "| value"]
+            .iter()
+            .any(|part| value.contains(part))
+        {
             findings.push(rule.finding(
                 codes::VALUE_IN_A_LABEL,
                 format!("the label {label} holds the value, so that each change of it is another alert that waits `for` anew; put it into an annotation"),
@@ -237,6 +240,10 @@ mod tests {
         );
         assert_eq!(
             codes(|rule| set(rule, "ratio", "{{ $value }}")),
+            [codes::VALUE_IN_A_LABEL]
+        );
+        assert_eq!(
+            codes(|rule| set(rule, "x", "{{ query \"up\" | first | value }}")),
             [codes::VALUE_IN_A_LABEL]
         );
         assert_eq!(

@@ -16,16 +16,11 @@ const LOOK_BACK: f64 = 3600.0;
 
 /// Checks every rule. `declared` excuses outcomes that did not happen yet: their series need not exist.
 pub(super) async fn check(
-    prometheus: &Prometheus,
+    server: &Server<'_>,
     rules: &[Rule],
     declared: Option<&Declared>,
     findings: &mut Vec<Finding>,
 ) -> Result<(), Refusal> {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs_f64();
-    let server = Server { prometheus, now };
     let mut known = BTreeMap::new();
     for rule in rules {
         for selection in rule.expr.iter().flat_map(selections) {
@@ -34,19 +29,35 @@ pub(super) async fn check(
                 known.insert(text.clone(), server.series(&text).await?);
             }
             let excused = declared.is_some_and(|declared| declared.expects(&selection));
-            exists(&server, rule, &selection, &known[&text], excused, findings).await?;
+            exists(server, rule, &selection, &known[&text], excused, findings).await?;
         }
-        evaluates(&server, rule, findings).await?;
+        evaluates(server, rule, findings).await?;
     }
     Ok(())
 }
 
-struct Server<'p> {
+/// A server and the moment at which it is asked.
+pub(super) struct Server<'p> {
     prometheus: &'p Prometheus,
+    /// Unix seconds.
     now: f64,
 }
 
-impl Server<'_> {
+impl<'p> Server<'p> {
+    /// Asks at this moment (Unix seconds), or now.
+    pub(super) fn new(prometheus: &'p Prometheus, at: Option<f64>) -> Self {
+        let now = || {
+            SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .unwrap_or_default()
+                .as_secs_f64()
+        };
+        Self {
+            prometheus,
+            now: at.unwrap_or_else(now),
+        }
+    }
+
     /// Series of the last hour; none where the server refuses the selector, which evaluation tells.
     async fn series(&self, selector: &str) -> Result<Vec<Labels>, Refusal> {
         let found = self

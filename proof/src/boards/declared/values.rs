@@ -110,7 +110,7 @@ mod tests {
             file: String::new(),
             program: "p".into(),
             kind: "histogram".into(),
-            unit: String::new(),
+            unit: None,
             labels: BTreeMap::from([
                 ("outcome".to_owned(), Some(values)),
                 ("id".to_owned(), None),

@@ -1,6 +1,7 @@
 //! Queries whose expression alone is a mistake, or does not fit what the panel says about it.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use promql_parser::parser::Expr;
 use regex::Regex;
@@ -11,12 +12,16 @@ use super::super::model::{Panel, Target};
 use super::super::notes::Note;
 use super::super::queries::{Origin, Query};
 use super::super::units;
+use super::panels::ONE_NUMBER;
+use crate::promql::share::{Share, share};
 use crate::promql::types::Types;
 use crate::promql::unit::{self, Unit};
 use crate::promql::{self, mistakes};
 
 /// Functions for which a window must hold two samples, and whose windows must touch each other so that nothing is lost.
 const RATES: &[&str] = &["rate", "irate", "increase"];
+/// How far Prometheus looks back for a sample by itself.
+const LOOK_BACK: Duration = Duration::from_mins(5);
 /// Changes of values after the query, by which their unit may change.
 const CALCULATIONS: &[&str] = &["calculateField", "histogram", "reduce"];
 
@@ -35,6 +40,13 @@ pub(super) fn notes<'a>(query: Query<'a>, expr: &Expr, types: &Types) -> Vec<Not
             mislabelled(panel, target, expr)
                 .map(|sentence| Note::of_query(query, codes::MISLABELLED_QUANTILE, sentence)),
         );
+        let others = [
+            another_whole(panel, target, expr),
+            stale(panel, expr),
+            reduced_quantile(panel, target, expr),
+        ];
+        let others = others.into_iter().flatten();
+        notes.extend(others.map(|(code, sentence)| Note::of_query(query, code, sentence)));
     }
     notes
 }
@@ -95,6 +107,57 @@ fn wrong_unit(panel: &Panel, target: &Target, expr: &Expr, types: &Types) -> Opt
     Some(match units::suggestions(&quantity).as_str() {
         "" => format!("the unit is `{id}`, and the query gives {what}"),
         fitting => format!("the unit is `{id}`, and the query gives {what}: {fitting}"),
+    })
+}
+
+/// A share of what its lower side leaves out, in part.
+fn another_whole(panel: &Panel, target: &Target, expr: &Expr) -> Option<(&'static str, String)> {
+    let unit = panel.unit_of(target);
+    let Share::OfAnother(label) = share(expr)? else {
+        return None;
+    };
+    matches!(unit, "percentunit" | "percent").then(|| {
+        let sentence = format!(
+            "the lower side of the share selects by `{label}` and the upper side does not: it counts what the whole leaves out"
+        );
+        (codes::SHARE_OF_ANOTHER_WHOLE, sentence)
+    })
+}
+
+/// One number or a state that is looked up in the past, so that what is gone looks alive.
+fn stale(panel: &Panel, expr: &Expr) -> Option<(&'static str, String)> {
+    let kind = panel.kind.as_str();
+    if !ONE_NUMBER.contains(&kind) && kind != "state-timeline" {
+        return None;
+    }
+    let mut found = None;
+    promql::walk(expr, &mut |expr, _| {
+        if let Expr::Call(call) = expr
+            && call.func.name == "last_over_time"
+            && let Some(Expr::MatrixSelector(matrix)) = call.args.args.first().map(|arg| &**arg)
+            && matrix.range > LOOK_BACK
+        {
+            found = Some(matrix.range.as_secs());
+        }
+    });
+    let sentence = format!(
+        "last_over_time shows for {} s what was there last: what is gone looks alive",
+        found?
+    );
+    Some((codes::STALE_VALUE, sentence))
+}
+
+/// A percentile's course in one number: its mean.
+fn reduced_quantile(panel: &Panel, target: &Target, expr: &Expr) -> Option<(&'static str, String)> {
+    let calculations = panel.options["reduceOptions"]["calcs"].as_array()?;
+    let mean = calculations
+        .iter()
+        .any(|name| name == "mean" || name == "sum");
+    let quantile = promql::function(promql::bare(expr)) == "histogram_quantile";
+    let one_number = ONE_NUMBER.contains(&panel.kind.as_str()) && !target.is_instant();
+    (mean && quantile && one_number).then(|| {
+        let sentence = "the panel shows the mean of a percentile over time, which is no percentile; query an instant over the whole range";
+        (mistakes::AGGREGATED_QUANTILE, sentence.to_owned())
     })
 }
 

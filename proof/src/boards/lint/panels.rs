@@ -1,7 +1,9 @@
 //! Panels: what a reader needs to understand them, and settings by which they show what is not so.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
+use regex::Regex;
 use serde_json::Value;
 
 use super::super::codes;
@@ -44,9 +46,33 @@ const NUMBERS: &[&str] = &[
     "table",
 ];
 /// Kinds of panels that reduce a course to one number.
-const ONE_NUMBER: &[&str] = &["stat", "gauge", "bargauge"];
-/// Texts that say that all is well.
-const WELL: &[&str] = &["ok", "up", "healthy", "yes", "good", "fine", "none"];
+pub(super) const ONE_NUMBER: &[&str] = &["stat", "gauge", "bargauge"];
+/// Words that say that all is well.
+const WELL: &[&str] = &[
+    "ok",
+    "okay",
+    "up",
+    "healthy",
+    "yes",
+    "good",
+    "fine",
+    "well",
+    "none",
+    "normal",
+    "running",
+    "alive",
+    "online",
+    "available",
+    "ready",
+    "green",
+    "passing",
+    "success",
+    "zero",
+];
+/// Texts that speak of a calendar month.
+static MONTH: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"(?i)\b(this|current|calendar) month\b|\bmonth to date\b|\bmonthly\b").ok()
+});
 
 pub(super) fn notes(board: &BoardFile) -> Vec<Note<'_>> {
     board
@@ -103,30 +129,62 @@ fn of_panel(panel: &Panel) -> Vec<(&'static str, String)> {
         let sentence = "the last value of the range stands for now, however old it is: what is gone looks alive; query an instant, or reduce by `last`";
         found.push((codes::STALE_VALUE, sentence.to_owned()));
     }
-    found.extend(hidden_query_used(panel));
+    found.extend(wrong_scale(panel));
+    found.extend(misread_window(panel));
+    found.extend(hidden(panel));
     found
 }
 
 /// A number, or a word that says that all is well, in the place of no data.
 fn missing_shown_as(panel: &Panel) -> Option<String> {
-    let defaults = &panel.field_config.defaults;
     let as_value = |text: &&str| {
-        let text = text.trim();
-        text.parse::<f64>().is_ok() || WELL.contains(&text.to_lowercase().as_str())
+        let text = text.trim().to_lowercase();
+        let mut words = text.split(|c: char| !c.is_alphanumeric());
+        let negated = text.starts_with("no ") || text.starts_with("not ");
+        text.parse::<f64>().is_ok() || (!negated && words.any(|word| WELL.contains(&word)))
     };
-    let mapped = defaults.mappings.iter().filter_map(|mapping| {
-        let missing = ["null", "null+nan", "empty"];
-        let of = mapping["options"]["match"].as_str()?;
-        let special = mapping["type"] == "special" && missing.contains(&of);
-        special.then(|| mapping["options"]["result"]["text"].as_str())?
-    });
-    defaults
-        .no_value
+    let mut texts = panel.missing_texts().into_iter();
+    texts.find(as_value).map(str::to_owned)
+}
+
+/// An axis or thresholds up to 100 for what is between 0 and 1, or the other way round.
+fn wrong_scale(panel: &Panel) -> Option<(&'static str, String)> {
+    let defaults = &panel.field_config.defaults;
+    let absolute = defaults.thresholds.mode != "percentage";
+    let steps = defaults.thresholds.steps.iter();
+    let bounds: Vec<f64> = steps
+        .filter(|_| absolute)
+        .filter_map(|step| step.value)
+        .chain(defaults.max)
+        .filter(|bound| *bound != 0.0)
+        .collect();
+    let (off, whole) = match panel.unit() {
+        "percentunit" => (bounds.iter().find(|bound| **bound > 1.0), 1),
+        "percent" if defaults.max == Some(1.0) => (defaults.max.as_ref(), 100),
+        _ => return None,
+    };
+    let sentence = format!(
+        "the unit is `{}`, of which the whole is {whole}, and the scale or a threshold says {}",
+        panel.unit(),
+        off?
+    );
+    Some((codes::WRONG_SCALE, sentence))
+}
+
+/// A query looks back from now; no month begins with it.
+fn misread_window(panel: &Panel) -> Option<(&'static str, String)> {
+    let says = |text: &str| MONTH.as_ref().is_some_and(|month| month.is_match(text));
+    let counts_days = |target: &Target| target.expr.contains("day_of_month");
+    let calendar = panel
+        .time_from
         .as_deref()
-        .into_iter()
-        .chain(mapped)
-        .find(as_value)
-        .map(str::to_owned)
+        .is_some_and(|from| from.contains("/M"))
+        || panel.targets.iter().any(counts_days);
+    if calendar || !(says(&panel.title) || says(&panel.description)) {
+        return None;
+    }
+    let sentence = "the text speaks of a calendar month, and a window of PromQL rolls: on the first of a month it holds the month before";
+    Some((codes::ROLLING_WINDOW_MISREAD, sentence.to_owned()))
 }
 
 fn shows_stale_value(panel: &Panel) -> bool {
@@ -135,32 +193,41 @@ fn shows_stale_value(panel: &Panel) -> bool {
     // Grafana's default is the last value that is not null.
     let last = calculations.is_empty() || calculations.iter().any(|name| *name == "lastNotNull");
     let course = |target: &Target| !target.expr.is_empty() && !target.hide && !target.is_instant();
-    ONE_NUMBER.contains(&panel.kind.as_str())
-        && reduce["values"] != true
-        && last
-        && panel.targets.iter().any(course)
+    let one_number = ONE_NUMBER.contains(&panel.kind.as_str()) && reduce["values"] != true && last;
+    let reduced = panel.transformations.iter().any(|step| {
+        step.id == "reduce"
+            && !step.disabled
+            && step.options["reducers"].to_string().contains("lastNotNull")
+    });
+    (one_number || reduced) && panel.targets.iter().any(course)
 }
 
-/// Grafana doesn't run a hidden query for an expression that uses it in every version.
-fn hidden_query_used(panel: &Panel) -> Option<(&'static str, String)> {
-    let hidden = panel.targets.iter().filter(|target| target.hide);
+/// Grafana doesn't run a hidden query for an expression that uses it in every version; one that nothing uses is never seen.
+fn hidden(panel: &Panel) -> Vec<(&'static str, String)> {
     let is_needed = |letter: &str| {
-        panel
+        let mut expressions = panel
             .targets
             .iter()
-            .filter_map(|target| target.expression.as_deref())
-            .any(|expression| {
-                expression == letter
-                    || references(expression)
-                        .iter()
-                        .any(|used| used.name == letter)
-            })
+            .filter_map(|target| target.expression.as_deref());
+        expressions.any(|expression| {
+            let mut used = references(expression).into_iter();
+            expression == letter || used.any(|used| used.name == letter)
+        })
     };
-    let used = hidden
+    let hidden = panel.targets.iter().filter(|target| target.hide);
+    hidden
         .map(|target| target.ref_id.as_str())
-        .find(|letter| is_needed(letter))?;
-    let sentence = format!("query {used} is hidden, and an expression of the panel needs it");
-    Some((codes::HIDDEN_QUERY_USED, sentence))
+        .map(|letter| {
+            if is_needed(letter) {
+                let sentence =
+                    format!("query {letter} is hidden, and an expression of the panel needs it");
+                (codes::HIDDEN_QUERY_USED, sentence)
+            } else {
+                let sentence = format!("query {letter} is hidden, and nothing shows its result");
+                (codes::HIDDEN_QUERY, sentence)
+            }
+        })
+        .collect()
 }
 
 /// Panels with more metrics than a look can take in.

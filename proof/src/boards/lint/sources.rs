@@ -9,6 +9,17 @@ use super::super::notes::Note;
 use super::super::queries::{self, Destination, Query, destination, source_of};
 use super::super::variables::{Reference, references};
 
+/// Formats of several values that are no regular expression of them.
+const LISTS: &[&str] = &[
+    "raw",
+    "csv",
+    "json",
+    "text",
+    "glob",
+    "doublequote",
+    "singlequote",
+];
+
 pub(super) fn notes(board: &BoardFile) -> Vec<Note<'_>> {
     let mut notes = Vec::new();
     for panel in board.board.leaf_panels() {
@@ -94,6 +105,14 @@ fn of_variable<'a>(board: &'a BoardFile, variable: &'a Variable) -> Vec<Note<'a>
             fault.map(|(code, sentence)| Note::of_variable(board, variable, code, sentence)),
         );
     }
+    if variable.include_all && variable.all_value.as_deref() == Some(".*") {
+        notes.push(Note::of_variable(
+            board,
+            variable,
+            codes::ALL_INCLUDES_ABSENT,
+            "`.*` for All selects series without the label, too, and everything where the variable has no value; use `.+`",
+        ));
+    }
     if !is_used(board, variable) {
         notes.push(Note::of_variable(
             board,
@@ -152,6 +171,14 @@ fn of_references<'a>(board: &'a BoardFile, query: Query<'a>) -> Vec<Note<'a>> {
             .list
             .iter()
             .any(|variable| variable.name == reference.name && variable.is_multiple());
+        let as_list = reference.format.filter(|format| LISTS.contains(format));
+        if let Some(format) = as_list.filter(|_| several) {
+            let sentence = format!(
+                "`${{{}:{format}}}` of several values is no pattern that matches one of them; use `:regex`, or no format",
+                reference.name
+            );
+            notes.push(Note::of_query(query, codes::EQUALS_SEVERAL, sentence));
+        }
         if several && is_compared_with_equals(text, &reference) {
             let sentence = format!(
                 "`${}` may stand for several values, which `=` compares as one text; use `=~`",

@@ -105,17 +105,24 @@ pub struct Matcher {
 }
 
 impl Matcher {
-    /// Whether it is for all that the query returns: by its letter, by a legend that is the same for all, or by the column
-    /// that the query becomes in a table.
+    /// Whether it is for all that the query returns: by its letter, by a legend that is the same for all, by the column
+    /// that the query becomes in a table, by a pattern that one of these meets, or because it is for all numbers.
     pub(super) fn names(&self, target: &Target) -> bool {
         let Some(name) = self.options.as_str() else {
             return false;
         };
+        let column = format!("Value #{}", target.ref_id);
         match self.id.as_str() {
             "byFrameRefID" => name == target.ref_id,
-            "byName" => {
-                name == target.legend_format || name.strip_prefix("Value #") == Some(&target.ref_id)
+            "byName" => name == target.legend_format || name == column,
+            "byRegexp" => {
+                let pattern = name.trim_start_matches('/').trim_end_matches('/');
+                let meets = |pattern: regex::Regex| {
+                    pattern.is_match(&target.legend_format) || pattern.is_match(&column)
+                };
+                regex::Regex::new(pattern).is_ok_and(meets)
             }
+            "byType" => name == "number",
             _ => false,
         }
     }

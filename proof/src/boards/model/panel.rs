@@ -5,6 +5,9 @@ use serde_json::Value;
 
 use super::{DataSource, FieldConfig, Link, Target, nullable};
 
+/// How far Prometheus looks back for a sample, in milliseconds: a longer gap is one.
+const LOOK_BACK_MS: f64 = 300_000.0;
+
 /// One panel, or a row.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -109,13 +112,42 @@ impl Panel {
         !self.unit().is_empty() || self.overrides("unit").any(|unit| unit != "")
     }
 
-    /// Whether lines are drawn over gaps of any length.
+    /// Whether lines are drawn over gaps longer than Prometheus itself looks back.
     pub fn connects_nulls(&self) -> bool {
         let legacy = self.null_point_mode.as_deref() == Some("connected");
-        let always = |value: &Value| value == &Value::Bool(true);
+        let connects = |value: &Value| {
+            value == &Value::Bool(true) || value.as_f64().is_some_and(|ms| ms > LOOK_BACK_MS)
+        };
         legacy
-            || always(&self.field_config.defaults.custom["spanNulls"])
-            || self.overrides("custom.spanNulls").any(always)
+            || connects(&self.field_config.defaults.custom["spanNulls"])
+            || self.overrides("custom.spanNulls").any(connects)
+    }
+
+    /// What its settings put in the place of no data: texts, and numbers as texts.
+    pub fn missing_texts(&self) -> Vec<&str> {
+        let defaults = &self.field_config.defaults;
+        let mapped = |mapping: &'_ Value| {
+            let of = mapping["options"]["match"].as_str();
+            let missing = of.is_some_and(|of| ["null", "null+nan", "empty"].contains(&of));
+            missing && mapping["type"] == "special"
+        };
+        let overridden = self.overrides("mappings").filter_map(Value::as_array);
+        let mappings = defaults
+            .mappings
+            .iter()
+            .chain(overridden.flatten())
+            .filter(|mapping| mapped(mapping))
+            .filter_map(|mapping| mapping["options"]["result"]["text"].as_str());
+        let zero = (self.null_point_mode.as_deref() == Some("null as zero")).then_some("0");
+        let texts = self.overrides("noValue").filter_map(Value::as_str);
+        defaults
+            .no_value
+            .as_deref()
+            .into_iter()
+            .chain(texts)
+            .chain(mappings)
+            .chain(zero)
+            .collect()
     }
 
     /// Whether its series are stacked to 100 %.

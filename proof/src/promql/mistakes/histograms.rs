@@ -1,5 +1,6 @@
 //! Quantiles of what has none, and arithmetic with quantiles.
 
+use promql_parser::label::MatchOp;
 use promql_parser::parser::{Call, Expr};
 
 use super::super::types::{Kind, Types};
@@ -7,7 +8,7 @@ use super::super::{
     aggregation, bare, function, keeps_label, matchers, metric, selector, selectors, walk,
 };
 use super::{
-    AGGREGATED_QUANTILE, Mistake, QUANTILE_OUT_OF_RANGE, QUANTILE_WITHOUT_BUCKETS,
+    AGGREGATED_QUANTILE, BUCKETS_ADDED, Mistake, QUANTILE_OUT_OF_RANGE, QUANTILE_WITHOUT_BUCKETS,
     QUANTILE_WITHOUT_LE,
 };
 
@@ -23,6 +24,7 @@ pub(super) fn mistakes(expr: &Expr, types: &Types) -> Vec<Mistake> {
         if is_quantile(expr) {
             found.extend(aggregated(above));
         }
+        found.extend(added(expr, above));
     });
     found
 }
@@ -65,6 +67,41 @@ fn buckets(call: &Call, types: &Types) -> Option<Mistake> {
             "{operation} drops the label `le`, without which buckets have no bounds; add it to `by (...)`"
         );
         Mistake::new(QUANTILE_WITHOUT_LE, sentence)
+    })
+}
+
+/// Buckets that are added up, each of which counts what those below it count: a multiple of the observations.
+fn added(expr: &Expr, above: &[&Expr]) -> Option<Mistake> {
+    let selector = selector(expr)?;
+    let name = metric(selector).filter(|name| name.ends_with("_bucket"))?;
+    let quantile = |above: &&Expr| function(above).starts_with("histogram_");
+    let one_bound = matchers(selector).any(|matcher| {
+        matcher.name == "le" && (matcher.op == MatchOp::Equal || is_one_number(&matcher.value))
+    });
+    if above.iter().any(quantile) || one_bound {
+        return None;
+    }
+    let sum = above.iter().rev().find(|above| {
+        matches!(aggregation(above).as_str(), "sum" | "avg") && !keeps_label(above, "le")
+    })?;
+    let sentence = format!(
+        "{} adds up the buckets of {name}, each of which counts what those below it count; use `_count`, or select one `le`",
+        aggregation(sum)
+    );
+    Some(Mistake::new(BUCKETS_ADDED, sentence))
+}
+
+/// Whether the alternatives of a pattern are ways to write one number, such as `1|1\\.0`.
+fn is_one_number(pattern: &str) -> bool {
+    let numbers: Option<Vec<f64>> = pattern
+        .replace('\\', "")
+        .split('|')
+        .map(|text| text.parse().ok())
+        .collect();
+    numbers.is_some_and(|numbers| {
+        numbers
+            .windows(2)
+            .all(|pair| pair[0].total_cmp(&pair[1]).is_eq())
     })
 }
 

@@ -1,9 +1,10 @@
 //! Quotients that can't be anything but 1.
 
 use promql_parser::label::Matcher;
-use promql_parser::parser::{BinaryExpr, Expr, LabelModifier, VectorSelector};
+use promql_parser::parser::{BinaryExpr, Expr, LabelModifier};
 
-use super::super::{children, keeps_label, matchers, metric, selector, walk};
+use super::super::share::side;
+use super::super::{matchers, metric, walk};
 use super::{Mistake, RATIO_WITH_ITSELF};
 
 pub(super) fn mistakes(expr: &Expr) -> Vec<Mistake> {
@@ -28,7 +29,8 @@ fn of_quotient(binary: &BinaryExpr) -> Option<Mistake> {
     }
     let picked = matchers(above.selector).find(|picked| {
         let label = &picked.name;
-        let same = |matcher: &Matcher| &matcher.name == label;
+        // The same condition on both sides picks nothing.
+        let same = |matcher: &Matcher| matcher == *picked;
         !matchers(below.selector).any(same)
             && above.keeps(label)
             && below.keeps(label)
@@ -39,36 +41,6 @@ fn of_quotient(binary: &BinaryExpr) -> Option<Mistake> {
         "both sides of the quotient keep the label `{label}`, so each series of {name} is divided by itself and the result is 1; sum both sides without `{label}`"
     );
     Some(Mistake::new(RATIO_WITH_ITSELF, sentence))
-}
-
-/// One side of a quotient that is a function or aggregation of one selector.
-struct Side<'a> {
-    selector: &'a VectorSelector,
-    path: Vec<&'a Expr>,
-}
-
-impl Side<'_> {
-    fn keeps(&self, label: &str) -> bool {
-        self.path.iter().all(|expr| keeps_label(expr, label))
-    }
-}
-
-fn side(expr: &Expr) -> Option<Side<'_>> {
-    let mut path = vec![expr];
-    let mut at = expr;
-    loop {
-        if let Some(selector) = selector(at) {
-            return Some(Side { selector, path });
-        }
-        let mut vectors = children(at)
-            .into_iter()
-            .filter(|child| !matches!(child, Expr::NumberLiteral(_) | Expr::StringLiteral(_)));
-        at = vectors.next()?;
-        if vectors.next().is_some() {
-            return None;
-        }
-        path.push(at);
-    }
 }
 
 /// Whether the label is among those by which series of both sides are paired.
