@@ -75,6 +75,7 @@ pub async fn demo(options: &Options, interrupts: &Interrupts) -> Result<u8, Erro
     // The log may go with the temporary folder, so its end is shown.
     let setup = Setup {
         take: Take::Embedded,
+        without: Vec::new(),
         ports: Ports::default(),
         alerts: Alerts::shipped(),
     };

@@ -12,7 +12,7 @@ use rustix::process::Signal;
 use stack::demo::{self, SHORTEST};
 use stack::error::{Error, exit};
 use stack::interrupt::Interrupts;
-use stack::platform::{Ports, Take};
+use stack::platform::{Optional, Ports, Take};
 use stack::process::exec;
 use stack::{doctor, metrics, up};
 
@@ -57,6 +57,7 @@ to DIR/logs. Data is temporary: it is removed when the stack ends.
 Examples:
   chitram-stack up
   chitram-stack up --alerts my-alerts
+  chitram-stack up --without elasticsearch   # starts in seconds; log lines are in files only
   chitram-stack up --embedded --api-port 0 --admin-port 0 --toxiproxy-port 0 --jaeger-port 0 --control-port 0
 
 Exit codes:
@@ -120,6 +121,9 @@ struct Up {
     /// Use stand-ins even where real servers are installed (a URL in the environment still counts)
     #[arg(long)]
     embedded: bool,
+    /// Leave this server out even where it is found; can be given several times
+    #[arg(long, value_enum, value_name = "SERVER")]
+    without: Vec<Optional>,
     /// The API, through its fault proxy; 0 is a free port, here and below
     #[arg(long, default_value_t = 8080, value_name = "PORT")]
     api_port: u16,
@@ -228,6 +232,7 @@ fn run(command: Command) -> u8 {
                 &up::Options {
                     dir: args.dir,
                     take,
+                    without: args.without,
                     ports,
                     alerts: args.alerts,
                 },

@@ -34,7 +34,7 @@ use catalog::{Catalog, url_at};
 use part::Part;
 pub use programs::Programs;
 use recovery::Recovery;
-pub use setup::{Ports, Setup, Take};
+pub use setup::{Optional, Ports, Setup, Take};
 
 /// Everything that runs. Stop it with [`Platform::stop`]; dropping it stops it too, without order.
 pub struct Platform {
@@ -109,7 +109,7 @@ impl Platform {
     /// ships the logs stops late, so it comes early.
     async fn start_parts(&mut self, setup: &Setup) -> Result<(), Error> {
         let context = self.context.clone();
-        let logs = logs::start(&context, setup.take, setup.ports.elasticsearch);
+        let logs = logs::start(&context, setup);
         let (logs, ()) = tokio::try_join!(logs, self.start_served(setup))?;
         match logs {
             Some(logs) => {
@@ -117,7 +117,9 @@ impl Platform {
                 let parts = logs.into_parts(&context)?;
                 self.parts.splice(after_control..after_control, parts);
             }
-            None if setup.take == Take::Found => self.missing.push("Elasticsearch"),
+            None if setup.is_expected(Optional::Elasticsearch) => {
+                self.missing.push("Elasticsearch")
+            }
             None => {}
         }
         self.context.folder.update(|state| {
@@ -153,9 +155,11 @@ impl Platform {
 
         let webhook = format!("{control}{ALERTS}");
         let alertmanager = monitoring::start_alertmanager(&context, setup, &webhook).await?;
-        let alertmanager = self.keep_found(alertmanager, "Alertmanager", take);
+        let expected = setup.is_expected(Optional::Alertmanager);
+        let alertmanager = self.keep_found(alertmanager, "Alertmanager", expected);
         let prometheus = monitoring::start_prometheus(&context, setup, alertmanager).await?;
-        self.keep_found(prometheus, "Prometheus", take);
+        let expected = setup.is_expected(Optional::Prometheus);
+        self.keep_found(prometheus, "Prometheus", expected);
         self.parts.push(recovery::watch(&self.recovery));
         Ok(())
     }
@@ -165,9 +169,9 @@ impl Platform {
         &mut self,
         found: Option<(Part, T)>,
         name: &'static str,
-        take: Take,
+        expected: bool,
     ) -> Option<T> {
-        if found.is_none() && take == Take::Found {
+        if found.is_none() && expected {
             self.missing.push(name);
         }
         found.map(|part| self.keep(part))

@@ -7,7 +7,7 @@ use crate::alerts::Alerts;
 use crate::error::Error;
 use crate::folder::Folder;
 use crate::interrupt::Interrupts;
-use crate::platform::{Platform, Ports, Setup, Take};
+use crate::platform::{Optional, Platform, Ports, Setup, Take};
 use crate::state::{Endpoints, Kind, State};
 
 /// A trace id of one's own: a request with it is sampled, and its trace is found by it.
@@ -20,6 +20,8 @@ pub struct Options {
     pub dir: PathBuf,
     /// Which servers play the parts.
     pub take: Take,
+    /// What is left out even where it is found.
+    pub without: Vec<Optional>,
     /// Where people find things.
     pub ports: Ports,
     /// The person's own rules and routes.
@@ -31,6 +33,7 @@ pub async fn up(options: &Options, interrupts: &Interrupts) -> Result<(), Error>
     let alerts = options.alerts.as_deref();
     let setup = Setup {
         take: options.take,
+        without: options.without.clone(),
         ports: options.ports,
         alerts: alerts.map_or_else(|| Ok(Alerts::shipped()), Alerts::read)?,
     };

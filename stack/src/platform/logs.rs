@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::part::{Part, nothing};
-use super::{Context, Take};
+use super::{Context, Optional, Setup};
 use crate::console;
 use crate::error::Error;
 use crate::server::elasticsearch::{self, Elasticsearch, index};
@@ -24,13 +24,13 @@ pub(super) struct Logs {
     url: String,
 }
 
-/// Starts both and waits until lines are shipped; `None` when no Elasticsearch is found.
-pub(super) async fn start(context: &Context, take: Take, port: u16) -> Result<Option<Logs>, Error> {
-    let Some(found) = take.choose(elasticsearch::find()) else {
+/// Starts both and waits until lines are shipped; `None` without Elasticsearch.
+pub(super) async fn start(context: &Context, setup: &Setup) -> Result<Option<Logs>, Error> {
+    let Some(found) = setup.choose(Optional::Elasticsearch, elasticsearch::find()) else {
         return Ok(None);
     };
     let Elasticsearch { url, running } =
-        elasticsearch::start(&found, &context.launch(port)).await?;
+        elasticsearch::start(&found, &context.launch(setup.ports.elasticsearch)).await?;
     index::install(&url, index::TEMPLATE).await?;
     let shipper = ship(context, &url).await?;
     note(context, &found.version, &url)?;

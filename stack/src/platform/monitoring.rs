@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::part::{Part, nothing};
-use super::{Context, Setup};
+use super::{Context, Optional, Setup};
 use crate::error::Error;
 use crate::server::prometheus::{Settings, Target};
 use crate::server::{Running, alertmanager, prometheus};
@@ -18,7 +18,7 @@ pub(super) async fn start_alertmanager(
     setup: &Setup,
     webhook: &str,
 ) -> Result<Option<(Part, String)>, Error> {
-    let Some(found) = setup.take.choose(alertmanager::find()) else {
+    let Some(found) = setup.choose(Optional::Alertmanager, alertmanager::find()) else {
         return Ok(None);
     };
     let launch = context.launch(setup.ports.alertmanager);
@@ -36,7 +36,7 @@ pub(super) async fn start_prometheus(
     setup: &Setup,
     alertmanager: Option<String>,
 ) -> Result<Option<(Part, String)>, Error> {
-    let Some(found) = setup.take.choose(prometheus::find()) else {
+    let Some(found) = setup.choose(Optional::Prometheus, prometheus::find()) else {
         return Ok(None);
     };
     let endpoints = context.folder.state().endpoints;

@@ -23,6 +23,17 @@ impl Take {
     }
 }
 
+/// A server that nothing stands in for: the platform runs without it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Optional {
+    /// Then no rule is evaluated.
+    Prometheus,
+    /// Then no alert is sent.
+    Alertmanager,
+    /// Then log lines are in files only, and rsyslog is not started either.
+    Elasticsearch,
+}
+
 /// Where people find things; 0 is a free port.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Ports {
@@ -49,6 +60,8 @@ pub struct Ports {
 pub struct Setup {
     /// Which servers play the parts.
     pub take: Take,
+    /// What is left out even where it is found (`--without`).
+    pub without: Vec<Optional>,
     /// Where people find things.
     pub ports: Ports,
     /// What Prometheus evaluates and Alertmanager routes.
@@ -56,13 +69,27 @@ pub struct Setup {
 }
 
 impl Setup {
+    /// The optional server to use, if one is to be used.
+    pub(super) fn choose(&self, server: Optional, backend: Backend) -> Option<Found> {
+        let wanted = !self.without.contains(&server);
+        wanted.then(|| self.take.choose(backend)).flatten()
+    }
+
+    /// Whether people look for this server, so that they are told when it is missing.
+    pub(super) fn is_expected(&self, server: Optional) -> bool {
+        self.take == Take::Found && !self.without.contains(&server)
+    }
+
     /// Fails before anything is started when somebody listens on a port that is going to be used: a server that is given
     /// by its URL may well listen on its usual one.
     pub(super) fn check_ports(&self) -> Result<(), Error> {
         let Self { take, ports, .. } = *self;
         // A stand-in listens where the server would.
         let is_ours = |backend: Backend| take.choose(backend).is_none_or(|found| !found.is_given());
-        let starts = |backend: Backend| take.choose(backend).is_some_and(|found| !found.is_given());
+        let starts = |server: Optional, backend: Backend| {
+            self.choose(server, backend)
+                .is_some_and(|found| !found.is_given())
+        };
         let used = [
             (ports.api, "--api-port", true),
             (ports.admin, "--admin-port", true),
@@ -75,17 +102,17 @@ impl Setup {
             (
                 ports.prometheus,
                 "--prometheus-port",
-                starts(prometheus::find()),
+                starts(Optional::Prometheus, prometheus::find()),
             ),
             (
                 ports.alertmanager,
                 "--alertmanager-port",
-                starts(alertmanager::find()),
+                starts(Optional::Alertmanager, alertmanager::find()),
             ),
             (
                 ports.elasticsearch,
                 "--elasticsearch-port",
-                starts(elasticsearch::find()),
+                starts(Optional::Elasticsearch, elasticsearch::find()),
             ),
             (ports.control, "--control-port", true),
         ];

@@ -307,6 +307,24 @@ async fn servers_that_are_missing_are_said_in_one_line_and_are_no_error() {
 }
 
 #[tokio::test]
+async fn servers_that_are_left_out_are_not_started_and_not_called_missing() {
+    let left_out = [
+        "--without",
+        "prometheus",
+        "--without",
+        "alertmanager",
+        "--without",
+        "elasticsearch",
+    ];
+    let up = Up::start(tempfile::tempdir().unwrap(), &left_out, &[]).await;
+    let endpoints = up.state().endpoints;
+    assert_eq!((endpoints.prometheus, endpoints.alertmanager), (None, None));
+    assert_eq!(endpoints.elasticsearch, None);
+    assert!(!up.run.stdout().contains("not started"));
+    up.stop(Signal::INT).await;
+}
+
+#[tokio::test]
 async fn servers_given_by_url_are_noted_and_not_started() {
     let environment = [
         ("CHITRAM_PROMETHEUS_URL", "http://127.0.0.1:1/"),

@@ -9,12 +9,14 @@ use crate::error::Error;
 
 /// The configuration of a Prometheus that listens on `port` of loopback. Rule files are in the folder `rules` beside it.
 pub(super) fn of(settings: &Settings, port: u16) -> Result<String, Error> {
-    // `OpenMetrics` first: only it carries exemplars.
+    // `OpenMetrics` first: only it carries exemplars. The extra metrics have the timeout of each scrape, which the alert on
+    // slow ones compares with.
     let mut text = format!(
         "global:
   scrape_interval: {interval}
   scrape_timeout: {interval}
   evaluation_interval: {interval}
+  extra_scrape_metrics: true
   scrape_protocols: [OpenMetricsText1.0.0, OpenMetricsText0.0.1, PrometheusText0.0.4]
 rule_files: ['rules/*.yml']
 ",
