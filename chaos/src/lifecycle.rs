@@ -8,17 +8,18 @@ use observability::metrics::Gauge;
 
 use crate::clock::now_us;
 use crate::context::Context;
-use crate::definition::Experiment;
+use crate::definition::{Experiment, ReadingPhase};
 use crate::evidence::Evidence;
 use crate::exit::Refusal;
 use crate::injection::{InjectError, Injection};
 use crate::invariants;
 use crate::journal::Journal;
-use crate::judge::{Judgement, judge};
+use crate::judge::{self, Judgement, judge};
 use crate::lock::Lock;
-use crate::phases::Phase;
+use crate::observer::Observer;
+use crate::phases::{Phase, Span};
 use crate::session::{Session, Stop};
-use crate::{evidence_traces, preflight, recover};
+use crate::{alerts, evidence_traces, preflight, recover};
 
 /// A panic in the rollback is no reason not to try it once more.
 const ROLLBACKS: u32 = 2;
@@ -48,12 +49,15 @@ pub async fn run(
         .progress
         .phase(&experiment.name, "preflight", Duration::ZERO);
     let mut injection = preflight::check(experiment, context, number).await?;
+    let mut observer = Observer::prepare(experiment, context).await?;
     let gauge = gauge(experiment, context, injection.as_ref());
     let mut session = Session::start(experiment, context, context.attempt_id(number))?;
 
+    observer.watch();
     let watched = guarded(async {
         session.warm_up().await?;
         session.baseline().await?;
+        look_before(&mut session, &observer, context.require_all).await?;
         inject(&mut session, injection.as_mut(), &journal, gauge.as_ref()).await?;
         verify(&mut session, injection.as_ref()).await?;
         observe(&mut session, injection.as_mut()).await
@@ -68,10 +72,12 @@ pub async fn run(
     )
     .await;
     let recovered = match &watched {
-        Ok(()) if experiment.fault.is_some() => guarded(session.recovery()).await,
+        Ok(()) => guarded(watch_recovery(&mut session, experiment, &observer)).await,
         _ => Ok(()),
     };
     session.stop_load().await;
+    session.evidence.observed.looks = observer.looks();
+    session.evidence.observed.missing = observer.missing();
 
     let mut stopped = watched.and(undone).and(recovered);
     if let Err(Stop::Aborted(why)) = &stopped {
@@ -79,12 +85,22 @@ pub async fn run(
         session.evidence.aborted.get_or_insert(why.clone());
     }
     if !matches!(stopped, Err(Stop::Interrupted | Stop::Refused(_))) {
-        let afterwards = guarded(check_invariants(&mut session, experiment, context)).await;
+        let afterwards = guarded(check_invariants(
+            &mut session,
+            experiment,
+            context,
+            &observer,
+        ))
+        .await;
         stopped = stopped.and(afterwards);
     }
     let Session {
-        evidence, events, ..
+        evidence,
+        mut events,
+        ..
     } = session;
+    events.extend(alerts::events(experiment, &evidence));
+    events.sort_by_key(|(at, _)| *at);
     match stopped {
         // A rollback that failed outweighs even a defect of this program: the person has to act.
         Err(Stop::Refused(refusal)) if !matches!(evidence.rollback, Some(Err(_))) => Err(refusal),
@@ -292,11 +308,70 @@ async fn roll_back(
     }
 }
 
+/// What metrics and alerts say before the fault. Where that makes a verdict impossible, nothing is injected.
+async fn look_before(
+    session: &mut Session<'_>,
+    observer: &Observer,
+    require_all: bool,
+) -> Result<(), Stop> {
+    read(session, observer, ReadingPhase::Baseline).await?;
+    session.evidence.observed.looks = observer.looks();
+    let experiment = session.experiment();
+    let unsteady = judge::unsteady(experiment, &session.evidence, require_all);
+    session.evidence.unsteady.clone_from(&unsteady);
+    match unsteady {
+        None => Ok(()),
+        Some(why) => {
+            session.note(why);
+            Err(Stop::Inconclusive)
+        }
+    }
+}
+
+/// What metrics said at the end of the fault, whether service returns, whether alerts clear, and what metrics say then.
+async fn watch_recovery(
+    session: &mut Session<'_>,
+    experiment: &Experiment,
+    observer: &Observer,
+) -> Result<(), Stop> {
+    read(session, observer, ReadingPhase::Fault).await?;
+    if experiment.fault.is_none() {
+        return Ok(());
+    }
+    session.recovery().await?;
+    if let Some(within_s) = experiment.longest_clearing_s() {
+        session
+            .clearing(within_s, |marks| observer.is_clear(marks))
+            .await?;
+    }
+    read(session, observer, ReadingPhase::Recovery).await
+}
+
+/// Takes in the results that are expected of a phase which has ended.
+async fn read(
+    session: &mut Session<'_>,
+    observer: &Observer,
+    phase: ReadingPhase,
+) -> Result<(), Stop> {
+    let marks = &session.evidence.marks;
+    let span = match phase {
+        ReadingPhase::Baseline => Some(marks.baseline_span()),
+        ReadingPhase::Fault => session.evidence.span(Phase::Fault),
+        ReadingPhase::Recovery => marks.lifted.map(|from| Span { from, to: now_us() }),
+    };
+    if let Some(span) = span {
+        let readings = session.during(observer.read(phase, span)).await?;
+        session.evidence.observed.readings.extend(readings);
+    }
+    Ok(())
+}
+
 /// What must be true afterwards; and the traces, which by now have arrived.
 async fn check_invariants(
     session: &mut Session<'_>,
     experiment: &Experiment,
     context: &Context,
+    observer: &Observer,
 ) -> Result<(), Stop> {
     session.show("invariants", Duration::ZERO);
     let checks = async {
@@ -305,6 +380,7 @@ async fn check_invariants(
             let target = context.target().map_err(Stop::Refused)?;
             session.evidence.content = Some(invariants::content(&context.http, target).await);
         }
+        session.evidence.observed.scrapes = observer.scrapes(&session.evidence).await;
         session.evidence.traces =
             Some(evidence_traces::fetch(experiment, &session.evidence, context).await);
         Ok(())

@@ -15,8 +15,9 @@ use crate::figures::percent;
 use crate::load::due::{self, NoTime};
 use crate::load::tail::Tail;
 use crate::load::{Generator, Order};
-use crate::phases::{Phase, Span};
+use crate::phases::{Marks, Phase, Span};
 use crate::progress::Live;
+use crate::stack_file::{Child, Stack};
 use crate::usage::{self, Process};
 use crate::windows::{self, cut};
 
@@ -28,6 +29,8 @@ const START_DEADLINE: Duration = Duration::from_mins(1);
 const LATE: Duration = Duration::from_secs(3);
 /// Requests of one experiment at most: beyond, their evidence would not fit into memory.
 const MAX_SAMPLES: usize = 2_000_000;
+/// So long after the last moment for an alert to clear it is still looked at.
+const AFTER_CLEARING: Duration = Duration::from_secs(3);
 /// The generator is asked for so much more than the phases need, for all the waiting between them.
 const SPARE_S: u64 = 120;
 
@@ -54,6 +57,8 @@ pub struct Session<'a> {
     /// Added to the generator's times to put them on this process's clock.
     shift_us: i64,
     processes: Vec<Process>,
+    /// The stack's, as they were last read.
+    children: Vec<Child>,
     /// Seconds of due time whose requests all have an outcome, and the first that has not.
     complete: BTreeSet<u64>,
     next_second: u64,
@@ -83,25 +88,18 @@ impl<'a> Session<'a> {
             seconds: phases.baseline_s * 2
                 + phases.fault_s
                 + experiment.recovery.within_s
+                + experiment.longest_clearing_s().unwrap_or(0)
                 + SPARE_S,
             run_id: attempt_id,
             experiment: experiment.name.clone(),
             pictures: context.pictures.clone(),
             targets: context.dir.join("targets"),
         };
-        let owner = context.stack.owner.map(|owner| Process {
-            name: "the stack".into(),
-            pid: owner.pid,
-        });
-        let children = context.stack.processes.iter();
-        let children = children.map(|child| Process {
-            name: child.name.clone(),
-            pid: child.process.pid,
-        });
-        let own = Process {
-            name: "chitram-chaos".into(),
-            pid: std::process::id(),
-        };
+        let own = process("chitram-chaos", std::process::id());
+        let owner = context
+            .stack
+            .owner
+            .map(|owner| process("the stack", owner.pid));
         Ok(Self {
             context,
             experiment,
@@ -109,7 +107,8 @@ impl<'a> Session<'a> {
             tail,
             run: None,
             shift_us: 0,
-            processes: owner.into_iter().chain(children).chain([own]).collect(),
+            processes: owner.into_iter().chain([own]).collect(),
+            children: context.stack.processes.clone(),
             complete: BTreeSet::new(),
             next_second: 0,
             watching_generator: true,
@@ -241,6 +240,29 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
+    /// What is run.
+    pub fn experiment(&self) -> &'a Experiment {
+        self.experiment
+    }
+
+    /// Watches until alerts have cleared, or until it is too late for that.
+    pub async fn clearing(
+        &mut self,
+        within_s: u64,
+        is_clear: impl Fn(&Marks) -> bool,
+    ) -> Result<(), Stop> {
+        let Some(lifted) = self.evidence.marks.lifted else {
+            return Ok(());
+        };
+        // A look after the last moment shows whether it was kept.
+        let limit = Duration::from_secs(within_s) + AFTER_CLEARING;
+        self.show("alerts clearing", limit);
+        self.until(lifted + limit.as_micros() as i64, |session| {
+            is_clear(&session.evidence.marks)
+        })
+        .await
+    }
+
     /// Ends the load and takes in what it still had to say.
     pub async fn stop_load(&mut self) {
         self.watching_generator = false;
@@ -311,12 +333,27 @@ impl<'a> Session<'a> {
             .last()
             .is_none_or(|reading| now - reading.at >= USAGE_INTERVAL_US)
         {
-            self.evidence.usage.push(usage::read(now, &self.processes));
+            let processes = self.processes();
+            self.evidence.usage.push(usage::read(now, &processes));
         }
         self.context
             .progress
             .update(Live::of(&self.evidence.samples));
         self.guardrail()
+    }
+
+    /// The processes of the experiment. Those of the stack are read anew: one that was started again has another pid, and
+    /// would be taken for somebody else's.
+    fn processes(&mut self) -> Vec<Process> {
+        if let Ok(stack) = Stack::read(&self.context.dir) {
+            self.children = stack.processes;
+        }
+        let children = self.children.iter().map(|child| Process {
+            name: child.name.clone(),
+            pid: child.process.pid,
+            only_watches: child.only_watches(),
+        });
+        self.processes.iter().cloned().chain(children).collect()
     }
 
     fn take_in(&mut self) -> Result<(), Stop> {
@@ -329,10 +366,7 @@ impl<'a> Session<'a> {
                     self.shift_us = shift.map_err(damaged)?;
                     run.started_at_us = run.started_at_us.saturating_add(self.shift_us);
                     due::start_us(&run).map_err(damaged)?;
-                    self.processes.push(Process {
-                        name: "the load generator".into(),
-                        pid: run.pid,
-                    });
+                    self.processes.push(process("the load generator", run.pid));
                     self.run = Some(run);
                 }
                 Event::Window(window) => self.second_is_complete(&window).map_err(damaged)?,
@@ -410,5 +444,14 @@ impl<'a> Session<'a> {
         {
             self.evidence.samples.sort_by_key(|sample| sample.due_us);
         }
+    }
+}
+
+/// A process that takes part in requests.
+fn process(name: &str, pid: u32) -> Process {
+    Process {
+        name: name.into(),
+        pid,
+        only_watches: false,
     }
 }
