@@ -31,6 +31,7 @@ pub async fn up(options: &Options, interrupts: &Interrupts) -> Result<(), Error>
     let alerts = options.alerts.as_deref();
     let setup = Setup {
         take: options.take,
+        metrics: options.take,
         ports: options.ports,
         alerts: alerts.map_or_else(|| Ok(Alerts::shipped()), Alerts::read)?,
     };

@@ -36,7 +36,7 @@ pub(super) async fn start_prometheus(
     setup: &Setup,
     alertmanager: Option<String>,
 ) -> Result<Option<(Part, String)>, Error> {
-    let Some(found) = setup.take.choose(prometheus::find()) else {
+    let Some(found) = setup.metrics.choose(prometheus::find()) else {
         return Ok(None);
     };
     let endpoints = context.folder.state().endpoints;

@@ -49,6 +49,8 @@ pub struct Ports {
 pub struct Setup {
     /// Which servers play the parts.
     pub take: Take,
+    /// Whether a Prometheus that is found is started: nothing stands in for it.
+    pub metrics: Take,
     /// Where people find things.
     pub ports: Ports,
     /// What Prometheus evaluates and Alertmanager routes.
@@ -59,10 +61,17 @@ impl Setup {
     /// Fails before anything is started when somebody listens on a port that is going to be used: a server that is given
     /// by its URL may well listen on its usual one.
     pub(super) fn check_ports(&self) -> Result<(), Error> {
-        let Self { take, ports, .. } = *self;
+        let Self {
+            take,
+            metrics,
+            ports,
+            ..
+        } = *self;
         // A stand-in listens where the server would.
         let is_ours = |backend: Backend| take.choose(backend).is_none_or(|found| !found.is_given());
-        let starts = |backend: Backend| take.choose(backend).is_some_and(|found| !found.is_given());
+        let starts = |backend: Backend, take: Take| {
+            take.choose(backend).is_some_and(|found| !found.is_given())
+        };
         let used = [
             (ports.api, "--api-port", true),
             (ports.admin, "--admin-port", true),
@@ -75,17 +84,17 @@ impl Setup {
             (
                 ports.prometheus,
                 "--prometheus-port",
-                starts(prometheus::find()),
+                starts(prometheus::find(), metrics),
             ),
             (
                 ports.alertmanager,
                 "--alertmanager-port",
-                starts(alertmanager::find()),
+                starts(alertmanager::find(), take),
             ),
             (
                 ports.elasticsearch,
                 "--elasticsearch-port",
-                starts(elasticsearch::find()),
+                starts(elasticsearch::find(), take),
             ),
             (ports.control, "--control-port", true),
         ];
