@@ -1,6 +1,8 @@
 //! One experiment while it runs: follows the load generator's events, samples CPU use, shows progress, and keeps the
 //! evidence. Knows nothing of faults and nothing of verdicts.
 
+mod machine;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -17,9 +19,8 @@ use crate::load::tail::Tail;
 use crate::load::{Generator, Order};
 use crate::phases::{Marks, Phase, Span};
 use crate::progress::Live;
-use crate::stack_file::{Child, Stack};
-use crate::usage::{self, Process};
 use crate::windows::{self, cut};
+use machine::Machine;
 
 const TICK: Duration = Duration::from_millis(100);
 const USAGE_INTERVAL_US: i64 = 1_000_000;
@@ -56,9 +57,7 @@ pub struct Session<'a> {
     run: Option<RunStarted>,
     /// Added to the generator's times to put them on this process's clock.
     shift_us: i64,
-    processes: Vec<Process>,
-    /// The stack's, as they were last read.
-    children: Vec<Child>,
+    machine: Machine,
     /// Seconds of due time whose requests all have an outcome, and the first that has not.
     complete: BTreeSet<u64>,
     next_second: u64,
@@ -95,11 +94,6 @@ impl<'a> Session<'a> {
             pictures: context.pictures.clone(),
             targets: context.dir.join("targets"),
         };
-        let own = process("chitram-chaos", std::process::id());
-        let owner = context
-            .stack
-            .owner
-            .map(|owner| process("the stack", owner.pid));
         Ok(Self {
             context,
             experiment,
@@ -107,8 +101,7 @@ impl<'a> Session<'a> {
             tail,
             run: None,
             shift_us: 0,
-            processes: owner.into_iter().chain([own]).collect(),
-            children: context.stack.processes.clone(),
+            machine: Machine::new(context),
             complete: BTreeSet::new(),
             next_second: 0,
             watching_generator: true,
@@ -333,27 +326,12 @@ impl<'a> Session<'a> {
             .last()
             .is_none_or(|reading| now - reading.at >= USAGE_INTERVAL_US)
         {
-            let processes = self.processes();
-            self.evidence.usage.push(usage::read(now, &processes));
+            self.evidence.usage.push(self.machine.read(now));
         }
         self.context
             .progress
             .update(Live::of(&self.evidence.samples));
         self.guardrail()
-    }
-
-    /// The processes of the experiment. Those of the stack are read anew: one that was started again has another pid, and
-    /// would be taken for somebody else's.
-    fn processes(&mut self) -> Vec<Process> {
-        if let Ok(stack) = Stack::read(&self.context.dir) {
-            self.children = stack.processes;
-        }
-        let children = self.children.iter().map(|child| Process {
-            name: child.name.clone(),
-            pid: child.process.pid,
-            only_watches: child.only_watches(),
-        });
-        self.processes.iter().cloned().chain(children).collect()
     }
 
     fn take_in(&mut self) -> Result<(), Stop> {
@@ -366,7 +344,7 @@ impl<'a> Session<'a> {
                     self.shift_us = shift.map_err(damaged)?;
                     run.started_at_us = run.started_at_us.saturating_add(self.shift_us);
                     due::start_us(&run).map_err(damaged)?;
-                    self.processes.push(process("the load generator", run.pid));
+                    self.machine.add("the load generator", run.pid);
                     self.run = Some(run);
                 }
                 Event::Window(window) => self.second_is_complete(&window).map_err(damaged)?,
@@ -444,14 +422,5 @@ impl<'a> Session<'a> {
         {
             self.evidence.samples.sort_by_key(|sample| sample.due_us);
         }
-    }
-}
-
-/// A process that takes part in requests.
-fn process(name: &str, pid: u32) -> Process {
-    Process {
-        name: name.into(),
-        pid,
-        only_watches: false,
     }
 }

@@ -8,6 +8,9 @@ use loadtest::plan::Plan;
 
 use super::{Effect, Experiment, MIN_PHASE_S, measurable};
 
+/// Each may cost calls of a server.
+const MAX_EXPECTATIONS: usize = 64;
+
 /// Why a file is refused: `experiments/x.toml:12: unknown field ...`.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}{}: {message}", .file.display(), .line.map(|line| format!(":{line}")).unwrap_or_default())]
@@ -159,6 +162,13 @@ fn check(experiment: &Experiment) -> Result<(), Objection> {
             "is empty; an experiment that expects nothing cannot fail".into(),
         )
             .into());
+    }
+    if experiment.expect.len() > MAX_EXPECTATIONS {
+        let message = format!(
+            "has {} entries; use at most {MAX_EXPECTATIONS}",
+            experiment.expect.len()
+        );
+        return Err(("expect", message).into());
     }
     experiment
         .expect
