@@ -99,6 +99,9 @@ struct Run {
     /// Jaeger's query API, instead of the stack's.
     #[arg(long, value_name = "URL")]
     jaeger: Option<Url>,
+    /// Prometheus' API, instead of the stack's.
+    #[arg(long, value_name = "URL")]
+    prometheus: Option<Url>,
     /// Length of the baseline and of the fault.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(MIN_PHASE_S..=3600))]
     seconds: Option<u64>,
@@ -140,6 +143,7 @@ impl From<Run> for commands::Run {
                 api: run.target,
                 toxiproxy: run.toxiproxy,
                 jaeger: run.jaeger,
+                prometheus: run.prometheus,
             },
             seconds: run.seconds,
             report: run.report,
@@ -174,7 +178,7 @@ pub async fn main() -> Result<Exit, Refusal> {
         }
     };
     match cli.command {
-        Command::Run(run) => commands::run((*run).into()).await,
+        Command::Run(run) => Box::pin(commands::run((*run).into())).await,
         Command::List { experiments } => commands::list(&experiments),
         Command::Validate { files, plans } => commands::validate(&files, plans.as_deref()),
         Command::Telemetry => commands::telemetry(),

@@ -264,6 +264,7 @@ async fn context(options: &Run, interrupt: Interrupt) -> Result<Context, Refusal
     endpoints.api = given.api.or(endpoints.api.take());
     endpoints.toxiproxy = given.toxiproxy.or(endpoints.toxiproxy.take());
     endpoints.jaeger = given.jaeger.or(endpoints.jaeger.take());
+    endpoints.prometheus = given.prometheus.or(endpoints.prometheus.take());
     let metrics = Metrics::serve(dir).await;
     Ok(Context {
         dir: dir.clone(),

@@ -10,6 +10,7 @@ use crate::interrupt::Interrupt;
 use crate::jaeger::Jaeger;
 use crate::metrics::Metrics;
 use crate::progress::Progress;
+use crate::prometheus::Prometheus;
 use crate::stack_file::Stack;
 use crate::toxiproxy::Toxiproxy;
 
@@ -71,6 +72,12 @@ impl Context {
             .jaeger
             .clone()
             .map(|base| Jaeger::new(self.http.clone(), base))
+    }
+
+    /// Prometheus, when there is one.
+    pub fn prometheus(&self) -> Option<Prometheus> {
+        let base = self.stack.endpoints.prometheus.clone()?;
+        Some(Prometheus::new(self.http.clone(), base))
     }
 
     /// What the load generator is given as its plan.

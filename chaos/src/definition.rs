@@ -3,11 +3,13 @@
 //!
 //! Knows nothing of servers: whether a proxy or a plan exists is preflight's business.
 
+mod expect;
 pub mod measurable;
 pub mod parse;
 
 use std::time::Duration;
 
+pub use expect::{Bounds, Expect, ExpectedAlert, Reading, ReadingPhase};
 use serde::Deserialize;
 
 use crate::verdict::Verdict;
@@ -225,105 +227,6 @@ pub struct Detection {
     pub optional: bool,
 }
 
-/// One line of the promise. Routes are named as in the plan. One that is not `optional` and can't be measured makes the
-/// experiment inconclusive.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Expect {
-    /// 5 of 6 windows, all routes pooled, stay in the baseline band.
-    Steady {
-        /// Whether an experiment may conclude without it.
-        #[serde(default)]
-        optional: bool,
-    },
-    /// Each route stays in its own baseline band.
-    Unchanged {
-        /// Routes.
-        routes: Vec<String>,
-        /// Whether an experiment may conclude without it.
-        #[serde(default)]
-        optional: bool,
-    },
-    /// No request fails.
-    NoErrors {
-        /// Routes.
-        routes: Vec<String>,
-        /// Whether an experiment may conclude without it.
-        #[serde(default)]
-        optional: bool,
-    },
-    /// Each route's median grows by this much for each call of the dependency that its traces show.
-    SlowerPerCall {
-        /// Routes.
-        routes: Vec<String>,
-        /// Milliseconds for each call.
-        added_ms: u64,
-        /// Milliseconds for each call, both ways.
-        tolerance_ms: u64,
-        /// Whether an experiment may conclude without it.
-        #[serde(default)]
-        optional: bool,
-    },
-    /// So large a share of the added latency lies on the dependency's client spans.
-    Attributed {
-        /// Routes, pooled.
-        routes: Vec<String>,
-        /// Between 0 and 1.
-        min_share: f64,
-        /// Whether an experiment may conclude without it.
-        #[serde(default)]
-        optional: bool,
-    },
-    /// From `after_s` on, every request is answered with this status, a problem document and `Retry-After`.
-    FailsFast {
-        /// Routes, judged together.
-        routes: Vec<String>,
-        /// The status of each answer.
-        status: u16,
-        /// Seconds after the verified injection.
-        after_s: u64,
-        /// Bound of the 95th percentile in milliseconds.
-        p95_ms: u64,
-        /// Whether an experiment may conclude without it.
-        #[serde(default)]
-        optional: bool,
-    },
-}
-
-impl Expect {
-    /// The routes that it speaks about; empty for all, pooled.
-    pub fn routes(&self) -> &[String] {
-        match self {
-            Self::Steady { .. } => &[],
-            Self::Unchanged { routes, .. }
-            | Self::NoErrors { routes, .. }
-            | Self::SlowerPerCall { routes, .. }
-            | Self::Attributed { routes, .. }
-            | Self::FailsFast { routes, .. } => routes,
-        }
-    }
-
-    /// Whether an experiment may conclude without it.
-    pub fn is_optional(&self) -> bool {
-        match self {
-            Self::Steady { optional }
-            | Self::Unchanged { optional, .. }
-            | Self::NoErrors { optional, .. }
-            | Self::SlowerPerCall { optional, .. }
-            | Self::Attributed { optional, .. }
-            | Self::FailsFast { optional, .. } => *optional,
-        }
-    }
-
-    /// Whether the promise is that these routes change.
-    pub fn is_change(&self) -> bool {
-        matches!(
-            self,
-            Self::SlowerPerCall { .. } | Self::Attributed { .. } | Self::FailsFast { .. }
-        )
-    }
-}
-
 /// Shortest baseline and fault: six windows of two seconds, and 200 requests on a route with a sixth of 100 a second.
 pub const MIN_PHASE_S: u64 = 12;
 
@@ -355,6 +258,31 @@ impl Experiment {
         routes.sort_unstable();
         routes.dedup();
         routes
+    }
+
+    /// The alerts that are expected, each with the place of its expectation in the file.
+    pub fn expected_alerts(&self) -> impl Iterator<Item = (usize, &ExpectedAlert)> {
+        let lines = self.expect.iter().enumerate();
+        lines.filter_map(|(index, expect)| match expect {
+            Expect::Alert(alert) => Some((index, alert)),
+            _ => None,
+        })
+    }
+
+    /// The PromQL results that are expected, each with the place of its expectation in the file.
+    pub fn expected_readings(&self) -> impl Iterator<Item = (usize, &Reading)> {
+        let lines = self.expect.iter().enumerate();
+        lines.filter_map(|(index, expect)| match expect {
+            Expect::Promql(reading) => Some((index, reading)),
+            _ => None,
+        })
+    }
+
+    /// The longest time after the lift in which an alert has to clear, in seconds.
+    pub fn longest_clearing_s(&self) -> Option<u64> {
+        self.expected_alerts()
+            .filter_map(|(_, alert)| alert.clears_within_s)
+            .max()
     }
 
     /// How long the fault is observed: its phase, and the second before the rollback that no promise is judged on.

@@ -6,6 +6,7 @@ use loadtest::events::RequestSample;
 use crate::attribution::Traces;
 use crate::figures::Figures;
 use crate::invariants::Lost;
+use crate::observer::Observed;
 use crate::phases::{Marks, Phase, Span};
 use crate::rollback::Effort;
 use crate::usage::Reading;
@@ -24,6 +25,11 @@ pub struct Evidence {
     pub usage: Vec<Reading>,
     /// The steady state; `None` when the experiment ended before it was judged.
     pub baseline: Option<Result<Baseline, String>>,
+    /// What telemetry said before the fault that nothing could be concluded from: an alert that was active already, a result
+    /// out of its bounds. The experiment ends with it.
+    pub unsteady: Option<String>,
+    /// What metrics and alerts said.
+    pub observed: Observed,
     /// Whether the fault was proven active, from its verification to its rollback; `None` when nothing was injected.
     pub injection: Option<Result<(), String>>,
     /// Whether the fault was removed; `None` when nothing was injected.

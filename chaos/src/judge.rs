@@ -4,6 +4,7 @@
 
 mod expectations;
 mod soundness;
+mod telemetry;
 
 use report::model::{Class, Expectation, Outcome, Source};
 
@@ -15,6 +16,7 @@ use crate::invariants::Lost;
 use crate::phases::Phase;
 use crate::verdict::{self, Finding, Verdict};
 use crate::windows::{self, Recovered};
+pub use telemetry::{alerts, unsteady};
 
 /// A verdict and everything that explains it.
 #[derive(Clone, Debug)]
@@ -60,6 +62,7 @@ pub fn judge(experiment: &Experiment, evidence: &Evidence, require_all: bool) ->
     expectations.extend(recovery_expectation(experiment, evidence, recovered));
     expectations.extend(content_expectation(experiment, evidence));
     expectations.extend(detection_expectation(experiment, evidence));
+    expectations.extend(telemetry::rows(experiment, evidence));
     for expectation in &mut expectations {
         expectation.required |= require_all;
     }
@@ -218,6 +221,7 @@ fn remarks(
             recovered.after_us as f64 / 1e6
         ));
     }
+    remarks.extend(telemetry::times_to_detect(experiment, evidence));
     if evidence.marks.verified.is_some() {
         remarks.push(format!(
             "blast radius outside the promise: {}",

@@ -5,6 +5,7 @@
 //! events file. `docs/experiments.md` is the contract.
 #![forbid(unsafe_code)]
 
+pub mod alerts;
 pub mod attribution;
 pub mod cli;
 pub mod clock;
@@ -27,12 +28,14 @@ pub mod lifecycle;
 pub mod load;
 pub mod lock;
 pub mod metrics;
+pub mod observer;
 pub mod phases;
 pub mod plans;
 pub mod preflight;
 pub mod probe;
 pub mod process;
 pub mod progress;
+pub mod prometheus;
 pub mod recover;
 pub mod reporting;
 pub mod results;

@@ -1,5 +1,7 @@
 //! One experiment from beginning to end. [`run`] is the whole order of things, to be read from top to bottom.
 
+mod telemetry;
+
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
@@ -16,9 +18,11 @@ use crate::invariants;
 use crate::journal::Journal;
 use crate::judge::{Judgement, judge};
 use crate::lock::Lock;
+use crate::observer::Observer;
 use crate::phases::Phase;
 use crate::session::{Session, Stop};
-use crate::{evidence_traces, preflight, recover};
+use crate::{alerts, evidence_traces, preflight, recover};
+use telemetry::{look_before, watch_recovery};
 
 /// A panic in the rollback is no reason not to try it once more.
 const ROLLBACKS: u32 = 2;
@@ -48,12 +52,15 @@ pub async fn run(
         .progress
         .phase(&experiment.name, "preflight", Duration::ZERO);
     let mut injection = preflight::check(experiment, context, number).await?;
+    let mut observer = Observer::prepare(experiment, context).await?;
     let gauge = gauge(experiment, context, injection.as_ref());
     let mut session = Session::start(experiment, context, context.attempt_id(number))?;
 
+    observer.watch();
     let watched = guarded(async {
         session.warm_up().await?;
         session.baseline().await?;
+        look_before(&mut session, &observer, context.require_all).await?;
         inject(&mut session, injection.as_mut(), &journal, gauge.as_ref()).await?;
         verify(&mut session, injection.as_ref()).await?;
         observe(&mut session, injection.as_mut()).await
@@ -68,10 +75,12 @@ pub async fn run(
     )
     .await;
     let recovered = match &watched {
-        Ok(()) if experiment.fault.is_some() => guarded(session.recovery()).await,
+        Ok(()) => guarded(watch_recovery(&mut session, experiment, &observer)).await,
         _ => Ok(()),
     };
     session.stop_load().await;
+    session.evidence.observed.looks = observer.looks();
+    session.evidence.observed.missing = observer.missing();
 
     let mut stopped = watched.and(undone).and(recovered);
     if let Err(Stop::Aborted(why)) = &stopped {
@@ -79,12 +88,22 @@ pub async fn run(
         session.evidence.aborted.get_or_insert(why.clone());
     }
     if !matches!(stopped, Err(Stop::Interrupted | Stop::Refused(_))) {
-        let afterwards = guarded(check_invariants(&mut session, experiment, context)).await;
+        let afterwards = guarded(check_invariants(
+            &mut session,
+            experiment,
+            context,
+            &observer,
+        ))
+        .await;
         stopped = stopped.and(afterwards);
     }
     let Session {
-        evidence, events, ..
+        evidence,
+        mut events,
+        ..
     } = session;
+    events.extend(alerts::events(experiment, &evidence));
+    events.sort_by_key(|(at, _)| *at);
     match stopped {
         // A rollback that failed outweighs even a defect of this program: the person has to act.
         Err(Stop::Refused(refusal)) if !matches!(evidence.rollback, Some(Err(_))) => Err(refusal),
@@ -297,6 +316,7 @@ async fn check_invariants(
     session: &mut Session<'_>,
     experiment: &Experiment,
     context: &Context,
+    observer: &Observer,
 ) -> Result<(), Stop> {
     session.show("invariants", Duration::ZERO);
     let checks = async {
@@ -305,6 +325,7 @@ async fn check_invariants(
             let target = context.target().map_err(Stop::Refused)?;
             session.evidence.content = Some(invariants::content(&context.http, target).await);
         }
+        session.evidence.observed.scrapes = observer.scrapes(&session.evidence).await;
         session.evidence.traces =
             Some(evidence_traces::fetch(experiment, &session.evidence, context).await);
         Ok(())

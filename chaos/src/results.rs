@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::definition::Experiment;
 use crate::exit::{Exit, Refusal};
+use crate::judge;
 use crate::lifecycle::Outcome;
 use crate::verdict::{self, Finding, Verdict};
 
@@ -176,8 +177,31 @@ struct Row<'a> {
     remarks: &'a [String],
     repeated: bool,
     recovery_s: Option<f64>,
+    /// What the expected alerts did.
+    alerts: Vec<Detected>,
     /// How often a wedged Toxiproxy of the stack was restarted.
     toxiproxy_restarts: u32,
+}
+
+/// When an expected alert did what: seconds after the verified injection, `cleared_s` after the lift. `null`: it was not seen to.
+#[derive(Serialize)]
+struct Detected {
+    alert: String,
+    active_s: Option<f64>,
+    firing_s: Option<f64>,
+    cleared_s: Option<f64>,
+}
+
+fn detected(done: &Done) -> Vec<Detected> {
+    let seconds = |us: Option<i64>| us.map(|us| us as f64 / 1e6);
+    judge::alerts(&done.experiment, &done.outcome.evidence)
+        .map(|(expected, times)| Detected {
+            alert: expected.selector(),
+            active_s: seconds(times.active),
+            firing_s: seconds(times.firing),
+            cleared_s: seconds(times.cleared),
+        })
+        .collect()
 }
 
 /// The text of `result.json`.
@@ -197,6 +221,7 @@ pub fn json(run_id: &str, course: &Course) -> String {
             recovery_s: judgement
                 .recovered
                 .map(|recovered| recovered.after_us as f64 / 1e6),
+            alerts: detected(done),
             toxiproxy_restarts: done.outcome.evidence.effort.restarts,
         }
     });

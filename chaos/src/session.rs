@@ -1,6 +1,8 @@
 //! One experiment while it runs: follows the load generator's events, samples CPU use, shows progress, and keeps the
 //! evidence. Knows nothing of faults and nothing of verdicts.
 
+mod machine;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -15,10 +17,10 @@ use crate::figures::percent;
 use crate::load::due::{self, NoTime};
 use crate::load::tail::Tail;
 use crate::load::{Generator, Order};
-use crate::phases::{Phase, Span};
+use crate::phases::{Marks, Phase, Span};
 use crate::progress::Live;
-use crate::usage::{self, Process};
 use crate::windows::{self, cut};
+use machine::Machine;
 
 const TICK: Duration = Duration::from_millis(100);
 const USAGE_INTERVAL_US: i64 = 1_000_000;
@@ -28,6 +30,8 @@ const START_DEADLINE: Duration = Duration::from_mins(1);
 const LATE: Duration = Duration::from_secs(3);
 /// Requests of one experiment at most: beyond, their evidence would not fit into memory.
 const MAX_SAMPLES: usize = 2_000_000;
+/// So long after the last moment for an alert to clear it is still looked at.
+const AFTER_CLEARING: Duration = Duration::from_secs(3);
 /// The generator is asked for so much more than the phases need, for all the waiting between them.
 const SPARE_S: u64 = 120;
 
@@ -53,7 +57,7 @@ pub struct Session<'a> {
     run: Option<RunStarted>,
     /// Added to the generator's times to put them on this process's clock.
     shift_us: i64,
-    processes: Vec<Process>,
+    machine: Machine,
     /// Seconds of due time whose requests all have an outcome, and the first that has not.
     complete: BTreeSet<u64>,
     next_second: u64,
@@ -83,24 +87,12 @@ impl<'a> Session<'a> {
             seconds: phases.baseline_s * 2
                 + phases.fault_s
                 + experiment.recovery.within_s
+                + experiment.longest_clearing_s().unwrap_or(0)
                 + SPARE_S,
             run_id: attempt_id,
             experiment: experiment.name.clone(),
             pictures: context.pictures.clone(),
             targets: context.dir.join("targets"),
-        };
-        let owner = context.stack.owner.map(|owner| Process {
-            name: "the stack".into(),
-            pid: owner.pid,
-        });
-        let children = context.stack.processes.iter();
-        let children = children.map(|child| Process {
-            name: child.name.clone(),
-            pid: child.process.pid,
-        });
-        let own = Process {
-            name: "chitram-chaos".into(),
-            pid: std::process::id(),
         };
         Ok(Self {
             context,
@@ -109,7 +101,7 @@ impl<'a> Session<'a> {
             tail,
             run: None,
             shift_us: 0,
-            processes: owner.into_iter().chain(children).chain([own]).collect(),
+            machine: Machine::new(context),
             complete: BTreeSet::new(),
             next_second: 0,
             watching_generator: true,
@@ -241,6 +233,29 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
+    /// What is run.
+    pub fn experiment(&self) -> &'a Experiment {
+        self.experiment
+    }
+
+    /// Watches until alerts have cleared, or until it is too late for that.
+    pub async fn clearing(
+        &mut self,
+        within_s: u64,
+        is_clear: impl Fn(&Marks) -> bool,
+    ) -> Result<(), Stop> {
+        let Some(lifted) = self.evidence.marks.lifted else {
+            return Ok(());
+        };
+        // A look after the last moment shows whether it was kept.
+        let limit = Duration::from_secs(within_s) + AFTER_CLEARING;
+        self.show("alerts clearing", limit);
+        self.until(lifted + limit.as_micros() as i64, |session| {
+            is_clear(&session.evidence.marks)
+        })
+        .await
+    }
+
     /// Ends the load and takes in what it still had to say.
     pub async fn stop_load(&mut self) {
         self.watching_generator = false;
@@ -311,7 +326,7 @@ impl<'a> Session<'a> {
             .last()
             .is_none_or(|reading| now - reading.at >= USAGE_INTERVAL_US)
         {
-            self.evidence.usage.push(usage::read(now, &self.processes));
+            self.evidence.usage.push(self.machine.read(now));
         }
         self.context
             .progress
@@ -329,10 +344,7 @@ impl<'a> Session<'a> {
                     self.shift_us = shift.map_err(damaged)?;
                     run.started_at_us = run.started_at_us.saturating_add(self.shift_us);
                     due::start_us(&run).map_err(damaged)?;
-                    self.processes.push(Process {
-                        name: "the load generator".into(),
-                        pid: run.pid,
-                    });
+                    self.machine.add("the load generator", run.pid);
                     self.run = Some(run);
                 }
                 Event::Window(window) => self.second_is_complete(&window).map_err(damaged)?,

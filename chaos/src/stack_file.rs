@@ -42,6 +42,8 @@ pub struct Endpoints {
     pub toxiproxy: Option<Url>,
     /// Jaeger's query API.
     pub jaeger: Option<Url>,
+    /// Prometheus' API.
+    pub prometheus: Option<Url>,
 }
 
 /// Who plays a part.
@@ -57,6 +59,15 @@ pub struct Server {
     pub version: String,
 }
 
+/// Children that take part in no request: what delays them delays no answer, and what they could not tell is not measured.
+const WATCHERS: [&str; 5] = [
+    "alertmanager",
+    "elasticsearch",
+    "jaeger",
+    "prometheus",
+    "rsyslog",
+];
+
 /// A child of the stack.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Child {
@@ -65,6 +76,13 @@ pub struct Child {
     /// Which process.
     #[serde(flatten)]
     pub process: Identity,
+}
+
+impl Child {
+    /// Whether it takes part in no request.
+    pub fn only_watches(&self) -> bool {
+        WATCHERS.contains(&self.name.as_str())
+    }
 }
 
 impl Stack {

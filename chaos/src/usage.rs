@@ -20,6 +20,8 @@ pub struct Process {
     pub name: String,
     /// Process id.
     pub pid: u32,
+    /// It takes part in no request: it uses CPU like the others, but what it waits for delays no answer.
+    pub only_watches: bool,
 }
 
 /// What `/proc` said at one moment.
@@ -51,7 +53,7 @@ pub fn read(at: i64, processes: &[Process]) -> Reading {
         .unwrap_or_default();
     let processes = processes
         .iter()
-        .filter_map(|process| Some((process.name.clone(), read_process(process.pid)?)));
+        .filter_map(|process| Some((process.name.clone(), read_process(process)?)));
     Reading {
         at,
         machine_s,
@@ -85,7 +87,8 @@ fn machine(stat: &str) -> (f64, f64) {
     (busy / ticks_per_second(), cpus as f64)
 }
 
-fn read_process(pid: u32) -> Option<ProcessReading> {
+fn read_process(process: &Process) -> Option<ProcessReading> {
+    let pid = process.pid;
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, after_name) = stat.rsplit_once(')')?;
     let fields: Vec<&str> = after_name.split_ascii_whitespace().collect();
@@ -97,16 +100,22 @@ fn read_process(pid: u32) -> Option<ProcessReading> {
     };
     // Fields 14 and 15 of the file: user and system time. The first field after the name is field 3.
     let cpu_s = (ticks(11) + ticks(12)) / ticks_per_second();
-    let waited_s = fs::read_dir(format!("/proc/{pid}/task"))
-        .ok()?
-        .flatten()
-        .filter_map(|task| {
-            let schedstat = fs::read_to_string(task.path().join("schedstat")).ok()?;
-            let waited_ns: f64 = schedstat.split_ascii_whitespace().nth(1)?.parse().ok()?;
-            Some((task.file_name().to_str()?.parse().ok()?, waited_ns / 1e9))
-        })
-        .collect();
+    let waited_s = if process.only_watches {
+        BTreeMap::new()
+    } else {
+        read_waits(pid)?
+    };
     Some(ProcessReading { cpu_s, waited_s })
+}
+
+fn read_waits(pid: u32) -> Option<BTreeMap<u32, f64>> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
+    let waited = tasks.flatten().filter_map(|task| {
+        let schedstat = fs::read_to_string(task.path().join("schedstat")).ok()?;
+        let waited_ns: f64 = schedstat.split_ascii_whitespace().nth(1)?.parse().ok()?;
+        Some((task.file_name().to_str()?.parse().ok()?, waited_ns / 1e9))
+    });
+    Some(waited.collect())
 }
 
 /// Whether a process of the experiment was starved within the stretch, so that what broke there may have broken for
@@ -255,10 +264,18 @@ mod tests {
         let own = Process {
             name: "chaos".into(),
             pid: std::process::id(),
+            only_watches: false,
         };
-        let reading = read(7, &[own]);
+        let reading = read(7, std::slice::from_ref(&own));
         assert_eq!(reading.at, 7);
         assert!(reading.cpus >= 1.0 && reading.machine_s > 0.0);
-        assert!(reading.processes.contains_key("chaos"));
+        assert!(!reading.processes["chaos"].waited_s.is_empty());
+        let watcher = Process {
+            only_watches: true,
+            ..own
+        };
+        let watching = &read(7, &[watcher]).processes["chaos"];
+        assert!(watching.cpu_s >= reading.processes["chaos"].cpu_s);
+        assert!(watching.waited_s.is_empty());
     }
 }

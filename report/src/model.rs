@@ -216,6 +216,10 @@ pub enum Source {
     Traces,
     /// Every listed image.
     Images,
+    /// Alerts, as Prometheus has them.
+    Alerts,
+    /// The result of a PromQL expression.
+    Metrics,
 }
 
 impl Source {
@@ -227,6 +231,8 @@ impl Source {
             Self::RequestsAndTraces => "requests, and their sampled traces",
             Self::Traces => "sampled traces",
             Self::Images => "every listed image fetched and hashed",
+            Self::Alerts => "Prometheus' alerts, looked at once a second",
+            Self::Metrics => "a PromQL expression, evaluated at the end of its phase",
         }
     }
 }

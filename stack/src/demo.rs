@@ -1,9 +1,10 @@
 //! `chitram-stack demo`: the main job in one command.
 //!
 //! Start the platform on free ports in a temporary folder, make and seed pictures, let `chitram-chaos` run the three
-//! experiments (it starts the load itself), name the report, stop everything, remove everything temporary. Every step is a
+//! experiments (it starts the load itself), name the report, draw the boards where a Prometheus was found, stop everything, remove everything temporary. Every step is a
 //! program that people can also run by themselves.
 
+mod boards;
 mod home;
 
 use std::ffi::OsString;
@@ -76,6 +77,7 @@ pub async fn demo(options: &Options, interrupts: &Interrupts) -> Result<u8, Erro
     let setup = Setup {
         take: Take::Embedded,
         without: Vec::new(),
+        metrics: Take::Found,
         ports: Ports::default(),
         alerts: Alerts::shipped(),
     };
@@ -129,13 +131,15 @@ fn holds_something(folder: &Path) -> bool {
         .is_ok_and(|mut entries| entries.next().is_some())
 }
 
-/// In `chaos/experiments` of the current folder, else of the workspace that this program was built from.
+/// A folder of the repository: in the current folder, else in the workspace that this program was built from.
+fn repository(folder: &str) -> Option<PathBuf> {
+    let built = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("");
+    let places = [PathBuf::from(folder), built.join(folder)];
+    places.into_iter().find(|place| place.is_dir())
+}
+
 fn find_experiments() -> Result<Vec<PathBuf>, Error> {
-    let here = Path::new("chaos/experiments");
-    let built = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .with_file_name("chaos")
-        .join("experiments");
-    let folder = if here.is_dir() { here } else { &built };
+    let folder = repository("chaos/experiments").unwrap_or_else(|| "chaos/experiments".into());
     let files: Vec<PathBuf> = EXPERIMENTS.iter().map(|name| folder.join(name)).collect();
     match files.iter().find(|file| !file.is_file()) {
         None => Ok(files),
@@ -177,11 +181,13 @@ async fn run(
     )
     .await?;
     let code = judge(platform, status).await?;
+    step(began, "drawing the boards");
+    let boards = boards::draw(platform, &options.report, began.elapsed(), interrupts).await?;
     let took = began.elapsed().as_secs();
     // The report's path was printed by chaos. A closed pipe is no reason to change the exit code.
     let _ = writeln!(
         std::io::stdout(),
-        "the demo took {} min {:02} s",
+        "boards: {boards}\nthe demo took {} min {:02} s",
         took / 60,
         took % 60
     );

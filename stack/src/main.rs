@@ -69,10 +69,11 @@ Exit codes:
   130 interrupted before it was ready";
 
 const DEMO_HELP: &str = "\
-Stand-ins on free ports, in a temporary folder; a URL in the environment makes a part real: CHITRAM_POSTGRES_URL,
+Stand-ins on free ports, in a temporary folder, and a Prometheus if one is found: then the boards are drawn beside the
+report, by a chitram-proof that lies beside this program. A URL in the environment makes a part real: CHITRAM_POSTGRES_URL,
 CHITRAM_TOXIPROXY_URL, CHITRAM_JAEGER_URL with CHITRAM_OTLP_URL, CHITRAM_S3_URL with CHITRAM_S3_BUCKET,
-CHITRAM_S3_ACCESS_KEY and CHITRAM_S3_SECRET_KEY; CHITRAM_PROMETHEUS_URL and CHITRAM_ALERTMANAGER_URL are noted in
-stack.toml. CHITRAM_STORE_BREAKER and CHITRAM_STORE_DEADLINE reach the service:
+CHITRAM_S3_ACCESS_KEY and CHITRAM_S3_SECRET_KEY; CHITRAM_ALERTMANAGER_URL is noted in stack.toml, and the boards are
+drawn from CHITRAM_PROMETHEUS_URL. CHITRAM_STORE_BREAKER and CHITRAM_STORE_DEADLINE reach the service:
 set to off, the demo ends as deviated. Experiments are read from chaos/experiments.
 
 Examples:

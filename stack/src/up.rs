@@ -34,6 +34,7 @@ pub async fn up(options: &Options, interrupts: &Interrupts) -> Result<(), Error>
     let setup = Setup {
         take: options.take,
         without: options.without.clone(),
+        metrics: options.take,
         ports: options.ports,
         alerts: alerts.map_or_else(|| Ok(Alerts::shipped()), Alerts::read)?,
     };

@@ -22,6 +22,20 @@ const SLACK_S: f64 = 1.0;
 /// Times that can't be, whatever the plan. To be asked again when the length of the phases was changed.
 pub fn check_times(experiment: &Experiment) -> Result<(), Objection> {
     let fault_s = experiment.phases.fault_s;
+    for (_, alert) in experiment.expected_alerts() {
+        if alert.within_s > fault_s {
+            let message = format!(
+                "expects {} within {} s, but the fault lasts {fault_s} s: use `within_s` of at most {fault_s}, or a longer \
+                 `fault_s`",
+                alert.alert, alert.within_s
+            );
+            return Err(Objection {
+                key: "alert",
+                value: alert.alert.clone(),
+                message,
+            });
+        }
+    }
     for expect in &experiment.expect {
         if let Expect::FailsFast { after_s, .. } = expect
             && *after_s >= fault_s
@@ -125,7 +139,10 @@ impl Rates<'_> {
                 .try_for_each(|route| check(std::slice::from_ref(route)))
         };
         match expect {
-            Expect::Steady { .. } | Expect::NoErrors { .. } => Ok(()),
+            Expect::Steady { .. }
+            | Expect::NoErrors { .. }
+            | Expect::Alert(_)
+            | Expect::Promql(_) => Ok(()),
             Expect::Unchanged { routes, .. } => each(routes, &|route| {
                 self.enough(route, self.baseline_s(), "in the baseline")?;
                 self.enough(route, self.fault_s(), "during the fault")

@@ -1,11 +1,15 @@
 //! Reads experiment files, and refuses bad ones with file, line and key.
 
-use std::collections::BTreeSet;
+mod expectation;
+
 use std::path::{Path, PathBuf};
 
 use loadtest::plan::Plan;
 
-use super::{Effect, Expect, Experiment, MIN_PHASE_S, measurable};
+use super::{Effect, Experiment, MIN_PHASE_S, measurable};
+
+/// Each may cost calls of a server.
+const MAX_EXPECTATIONS: usize = 64;
 
 /// Why a file is refused: `experiments/x.toml:12: unknown field ...`.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -159,10 +163,17 @@ fn check(experiment: &Experiment) -> Result<(), Objection> {
         )
             .into());
     }
+    if experiment.expect.len() > MAX_EXPECTATIONS {
+        let message = format!(
+            "has {} entries; use at most {MAX_EXPECTATIONS}",
+            experiment.expect.len()
+        );
+        return Err(("expect", message).into());
+    }
     experiment
         .expect
         .iter()
-        .try_for_each(|expect| check_expect(expect, experiment.fault.is_some()))?;
+        .try_for_each(|expect| expectation::check(expect, experiment.fault.is_some()))?;
     if experiment.fault.is_none() && experiment.detection.first_error_share.is_some() {
         return Err((
             "first_error_share",
@@ -208,53 +219,6 @@ fn check_effect(effect: &Effect) -> Result<(), Objection> {
     }
 }
 
-fn check_expect(expect: &Expect, has_fault: bool) -> Result<(), Objection> {
-    let routes = expect.routes();
-    if routes.is_empty() && !matches!(expect, Expect::Steady { .. }) {
-        return Err((
-            "routes",
-            "is empty; name at least one route of the plan".into(),
-        )
-            .into());
-    }
-    let mut seen = BTreeSet::new();
-    if let Some(twice) = routes.iter().find(|route| !seen.insert(route.as_str())) {
-        return Err(("routes", format!("names {twice:?} twice")).into());
-    }
-    if !has_fault && expect.is_change() {
-        return Err((
-            "expect",
-            "expects a change, but there is no `[fault]`".into(),
-        )
-            .into());
-    }
-    match expect {
-        Expect::Attributed { min_share, .. } => check_share("min_share", Some(*min_share)),
-        Expect::FailsFast { status, p95_ms, .. } => {
-            check_between("status", u64::from(*status), 400, 599)?;
-            check_between("p95_ms", *p95_ms, 1, 600_000)
-        }
-        Expect::SlowerPerCall {
-            added_ms,
-            tolerance_ms,
-            ..
-        } => {
-            check_between("added_ms", *added_ms, 1, 600_000)?;
-            if tolerance_ms >= added_ms {
-                return Err((
-                    "tolerance_ms",
-                    format!(
-                        "is {tolerance_ms}, not less than `added_ms`: it would hold without any change"
-                    ),
-                )
-                    .into());
-            }
-            Ok(())
-        }
-        Expect::Steady { .. } | Expect::Unchanged { .. } | Expect::NoErrors { .. } => Ok(()),
-    }
-}
-
 fn check_between(key: &'static str, value: u64, least: u64, most: u64) -> Result<(), Objection> {
     if (least..=most).contains(&value) {
         Ok(())
@@ -281,154 +245,4 @@ pub fn is_label(text: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const GOOD: &str = r#"
-name = "x"
-title = "t"
-promise = "p"
-
-[load]
-plan = "browse"
-
-[fault]
-proxy = "store"
-protocol = "http"
-
-[fault.effect]
-kind = "latency"
-latency_ms = 100
-
-[[expect]]
-kind = "unchanged"
-routes = ["list"]
-"#;
-
-    fn refusal(from: &str, to: &str) -> String {
-        assert!(GOOD.contains(from), "the fixture has no {from:?}");
-        let text = GOOD.replacen(from, to, 1);
-        parse(Path::new("x.toml"), &text)
-            .expect_err("accepted")
-            .to_string()
-    }
-
-    #[test]
-    fn a_file_with_only_the_required_keys_gets_the_documented_defaults() {
-        let experiment = parse(Path::new("x.toml"), GOOD).expect("accepted");
-        assert_eq!(experiment.phases.warm_up_s, 5);
-        assert_eq!(
-            (experiment.phases.baseline_s, experiment.phases.fault_s),
-            (12, 12)
-        );
-        assert_eq!(experiment.recovery.within_s, 10);
-        assert_eq!(experiment.expect_verdict, crate::verdict::Verdict::Pass);
-        assert_eq!(experiment.fault.expect("a fault").dependency(), "store");
-    }
-
-    #[test]
-    fn an_unknown_key_is_refused_with_file_line_and_key() {
-        let said = refusal("title = \"t\"", "titel = \"t\"");
-        assert!(
-            said.starts_with("x.toml:3: unknown field `titel`"),
-            "{said}"
-        );
-    }
-
-    #[test]
-    fn an_unknown_key_inside_an_effect_is_found_on_its_own_line() {
-        let said = refusal("latency_ms = 100", "latency_ms = 100\njiter_ms = 5");
-        assert!(
-            said.starts_with("x.toml:16: unknown field `jiter_ms`"),
-            "{said}"
-        );
-    }
-
-    #[test]
-    fn an_unknown_key_inside_an_expectation_is_found_on_its_own_line() {
-        let said = refusal("routes = [\"list\"]", "routes = [\"list\"]\np95 = 5");
-        assert!(said.starts_with("x.toml:20: unknown field `p95`"), "{said}");
-    }
-
-    #[test]
-    fn values_that_cannot_work_are_refused_by_key_and_line() {
-        for (from, to, line, key) in [
-            ("name = \"x\"", "name = \"X y\"", 2, "name"),
-            ("latency_ms = 100", "latency_ms = 0", 15, "latency_ms"),
-            (
-                "latency_ms = 100",
-                "latency_ms = 100\njitter_ms = 100",
-                16,
-                "jitter_ms",
-            ),
-            (
-                "latency_ms = 100",
-                "latency_ms = 100\ntoxicity = 0.0",
-                16,
-                "toxicity",
-            ),
-            ("[load]", "[phases]\nfault_s = 11\n[load]", 7, "fault_s"),
-            (
-                "[load]",
-                "[guardrails]\nerror_ratio = 1.5\n[load]",
-                7,
-                "error_ratio",
-            ),
-            ("routes = [\"list\"]", "routes = []", 19, "routes"),
-            (
-                "routes = [\"list\"]",
-                "routes = [\"list\", \"list\"]",
-                19,
-                "routes",
-            ),
-        ] {
-            let said = refusal(from, to);
-            assert!(
-                said.starts_with(&format!("x.toml:{line}: `{key}` ")),
-                "{to}: {said}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_kind_of_fault_that_does_not_exist_is_refused_with_those_that_do() {
-        let said = refusal("kind = \"latency\"", "kind = \"lag\"");
-        assert!(
-            said.contains("lag") && said.contains("latency") && said.contains("reset_peer"),
-            "{said}"
-        );
-    }
-
-    #[test]
-    fn an_expected_change_without_a_fault_is_refused() {
-        let text = r#"
-name = "x"
-title = "t"
-promise = "p"
-load = { plan = "browse" }
-[[expect]]
-kind = "attributed"
-routes = ["list"]
-min_share = 0.8
-"#;
-        let said = parse(Path::new("x.toml"), text)
-            .expect_err("accepted")
-            .to_string();
-        assert!(said.contains("no `[fault]`"), "{said}");
-    }
-
-    #[test]
-    fn the_experiments_of_this_repository_are_valid() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
-        let mut names: Vec<String> = std::fs::read_dir(folder)
-            .expect("the folder of experiments")
-            .map(|entry| {
-                read(&entry.expect("an entry").path())
-                    .expect("a valid file")
-                    .name
-            })
-            .collect();
-        names.sort();
-        assert_eq!(names, ["control", "store-blackhole", "store-slow"]);
-    }
-}
+mod tests;

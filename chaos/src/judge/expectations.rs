@@ -57,6 +57,8 @@ fn rows(expect: &Expect, evidence: &Evidence, dependency: &str) -> Vec<Expectati
         } => {
             vec![fails_fast(evidence, routes, *status, *after_s, *p95_ms)]
         }
+        // What metrics and alerts tell is judged by `telemetry`: none of it is about single requests.
+        Expect::Alert(_) | Expect::Promql(_) => Vec::new(),
     };
     for row in &mut rows {
         row.required = !expect.is_optional();

@@ -25,6 +25,7 @@ pub(super) fn findings(
     if let Some(Err(unstable)) = &evidence.baseline {
         reasons.push(unstable.clone());
     }
+    reasons.extend(evidence.unsteady.clone());
     if let Some(Err(unproven)) = &evidence.injection {
         reasons.push(unproven.clone());
     }
@@ -54,9 +55,12 @@ pub(super) fn findings(
     findings
 }
 
-/// An unstable baseline, an unproven fault: each ends the experiment, and is a reason of its own.
+/// An unstable baseline, telemetry that says what can't be judged, an unproven fault: each ends the experiment, and is a
+/// reason of its own.
 fn ended_early(evidence: &Evidence) -> bool {
-    matches!(evidence.baseline, Some(Err(_))) || matches!(evidence.injection, Some(Err(_)))
+    matches!(evidence.baseline, Some(Err(_)))
+        || evidence.unsteady.is_some()
+        || matches!(evidence.injection, Some(Err(_)))
 }
 
 /// That something without which nothing may be concluded was not measured: what is required, and anything at all of the
@@ -76,9 +80,14 @@ fn unmeasured(expectations: &[Expectation]) -> Option<String> {
             required.join("; ")
         ));
     }
-    let mut promise = expectations
-        .iter()
-        .filter(|row| row.class == Class::Promise);
+    // Where only alerts are promised, they are what has to be measured.
+    let has_promise = expectations.iter().any(|row| row.class == Class::Promise);
+    let counts = if has_promise {
+        Class::Promise
+    } else {
+        Class::Detection
+    };
+    let mut promise = expectations.iter().filter(|row| row.class == counts);
     promise
         .all(|row| is_unmeasured(&row))
         .then(|| "nothing of the promise was measured".to_owned())

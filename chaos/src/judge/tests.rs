@@ -1,6 +1,7 @@
 //! The judging rules on made-up evidence: an experiment in which everything is right, and one thing wrong at a time.
 
 mod soundness;
+mod telemetry;
 
 use std::path::Path;
 

@@ -28,6 +28,7 @@ pub(super) fn environment(context: &Context) -> Vec<(String, String)> {
         ("target", &endpoints.api),
         ("Toxiproxy", &endpoints.toxiproxy),
         ("Jaeger", &endpoints.jaeger),
+        ("Prometheus", &endpoints.prometheus),
     ] {
         rows.push((
             name.to_owned(),

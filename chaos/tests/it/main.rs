@@ -1,7 +1,8 @@
 //! The runner as a program, against a small service of the test's own, a scripted load generator, and Toxiproxy: the
-//! stand-in always, the real one where it is found.
+//! stand-in always, the real one where it is found; and the real Prometheus.
 #![forbid(unsafe_code)]
 
+mod alerts;
 mod clock;
 mod declared;
 mod defects;

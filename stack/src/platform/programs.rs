@@ -13,6 +13,8 @@ pub struct Programs {
     pub load: PathBuf,
     /// `chitram-chaos`, the experiment runner.
     pub chaos: PathBuf,
+    /// `chitram-proof`, which draws boards; nothing needs it, and `make demo` does not build it.
+    pub proof: Option<PathBuf>,
 }
 
 impl Programs {
@@ -38,6 +40,7 @@ impl Programs {
             service: program("chitram")?,
             load: program("chitram-load")?,
             chaos: program("chitram-chaos")?,
+            proof: program("chitram-proof").ok(),
         })
     }
 }

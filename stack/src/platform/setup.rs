@@ -62,6 +62,8 @@ pub struct Setup {
     pub take: Take,
     /// What is left out even where it is found (`--without`).
     pub without: Vec<Optional>,
+    /// Whether a Prometheus that is found is started: nothing stands in for it.
+    pub metrics: Take,
     /// Where people find things.
     pub ports: Ports,
     /// What Prometheus evaluates and Alertmanager routes.
@@ -71,8 +73,12 @@ pub struct Setup {
 impl Setup {
     /// The optional server to use, if one is to be used.
     pub(super) fn choose(&self, server: Optional, backend: Backend) -> Option<Found> {
+        let take = match server {
+            Optional::Prometheus => self.metrics,
+            Optional::Alertmanager | Optional::Elasticsearch => self.take,
+        };
         let wanted = !self.without.contains(&server);
-        wanted.then(|| self.take.choose(backend)).flatten()
+        wanted.then(|| take.choose(backend)).flatten()
     }
 
     /// Whether people look for this server, so that they are told when it is missing.

@@ -19,6 +19,7 @@ async fn the_demo_says_nothing_wrong_of_a_sound_platform_and_writes_one_report()
     assert_sound(&run, files.path(), code);
     let report = format!("report: {}", files.path().join("report.html").display());
     assert!(run.stdout().contains(&report), "{}", run.stdout());
+    assert_boards(&run.stdout(), &files.path().join("boards.html"));
     run.assert_nothing_left().await;
 }
 
@@ -54,6 +55,22 @@ async fn a_kept_demo_stays_with_the_persons_photos_at_the_addresses_it_prints_un
     let code = run.exit_code(END).await;
     assert_sound(&run, files.path(), code);
     run.assert_nothing_left().await;
+}
+
+/// They were drawn, or a line says what is missing.
+#[track_caller]
+fn assert_boards(stdout: &str, page: &Path) {
+    let told = stdout
+        .lines()
+        .find_map(|line| line.strip_prefix("boards: "));
+    let told = told.unwrap_or_else(|| panic!("no boards: {stdout}"));
+    if told == page.display().to_string() {
+        let page = std::fs::read_to_string(page).unwrap();
+        assert!(page.contains("Service overview") && page.contains("<svg"));
+        return;
+    }
+    let missing = ["no Prometheus", "cargo build"];
+    assert!(missing.iter().any(|what| told.contains(what)), "{told}");
 }
 
 /// One small picture that no demo makes by itself; answers its bytes.
