@@ -10,6 +10,7 @@ mod declarations;
 pub mod exit;
 mod files;
 pub mod finding;
+pub mod fired;
 pub mod http;
 pub mod preview;
 pub mod prometheus;

@@ -18,7 +18,7 @@ mod live;
 mod objectives;
 mod order;
 mod promtool;
-mod tree;
+pub(crate) mod tree;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
