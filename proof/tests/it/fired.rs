@@ -59,7 +59,7 @@ impl Proof {
             "--output",
             "json",
             "--jobs",
-            "4",
+            "8",
             "--only",
         ];
         arguments.extend(names);

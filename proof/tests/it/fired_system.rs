@@ -53,7 +53,7 @@ groups:
         expr: beside > 0
         labels: {severity: ticket}
       - alert: Late
-        expr: broken > 0
+        expr: late > 0
         for: 10m
         labels: {severity: ticket}
       - alert: Lonely
@@ -99,6 +99,7 @@ prepare_once = [["touch", "{shared}/prepared"]]
 GOOD = "broken 0\nbeside 0\n"
 BAD = "broken 1\nbeside 0\n"
 WORSE = "broken 1\nbeside 1\n"
+LATE = "broken 0\nbeside 0\nlate 1\n"
 
 [[system.scrape]]
 job_name = "page"
@@ -157,12 +158,11 @@ clears_within = "15m"
 
 [[run]]
 name = "pending-before"
-cause = "The page is broken from the start, and the alert waits."
+cause = "What the alert waits for is there from the start."
 control = "1m"
-before = [["sh", "-c", "printf \"$BAD\" > {dir}/page"]]
+before = [["sh", "-c", "printf \"$LATE\" > {dir}/page"]]
 inject = [["true"]]
 restore = [["sh", "-c", "printf \"$GOOD\" > {dir}/page"]]
-may_fire = ["Broken"]
 [[run.alert]]
 name = "Late"
 within = "20m"
