@@ -352,17 +352,7 @@ async fn all(
     boards: Option<&Folder>,
     file: &str,
 ) -> Result<(Vec<RunReport>, bool), Refusal> {
-    let logs = bench.shared.join("logs");
-    std::fs::create_dir_all(&logs)
-        .map_err(|error| Refusal::internal(format!("{}: {error}", logs.display())))?;
-    let prepared = bench
-        .commands(
-            "prepare-once",
-            &bench.causes.system.prepare_once,
-            &bench.values(),
-            &logs,
-        )
-        .await;
+    let prepared = bench.prepare_once().await;
     match prepared {
         Ok(()) => {}
         Err(Broken::Interrupted) => return Ok((Vec::new(), true)),

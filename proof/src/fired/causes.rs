@@ -45,6 +45,9 @@ pub(crate) struct System {
     pub(crate) values: Option<String>,
     /// A URL that returns 200 when the system is ready.
     pub(crate) ready: Option<String>,
+    /// How long alerts may be active from the start, unscaled: an empty cache, or the first connections.
+    #[serde(default = "settles_within")]
+    pub(crate) settles_within: Length,
     /// A `prometheus.yml` whose scrape configurations are taken.
     pub(crate) scrapes: Option<String>,
     /// Scrape configurations, as Prometheus reads them.
@@ -82,6 +85,8 @@ pub(crate) struct Run {
     /// More arguments of the system's start.
     #[serde(default)]
     pub(crate) arguments: Vec<String>,
+    /// Another URL that returns 200 when the system is ready for this run.
+    pub(crate) ready: Option<String>,
     /// Environment of the system, besides its own.
     #[serde(default)]
     pub(crate) env: BTreeMap<String, String>,
@@ -303,6 +308,10 @@ impl<'de> Deserialize<'de> for Length {
             .map(Self)
             .map_err(serde::de::Error::custom)
     }
+}
+
+fn settles_within() -> Length {
+    Length(Duration::from_mins(30))
 }
 
 fn control() -> Length {

@@ -80,6 +80,8 @@ impl Course<'_> {
     }
 
     async fn with(&mut self, rig: &mut Rig<'_, '_>) -> Result<(), Broken> {
+        let within = self.scale.length(rig.settles_within());
+        self.settle(rig, within).await?;
         let control = self.control(rig).await?;
         if self.run.is_control() && self.run.inject.is_empty() {
             self.beside(rig, control, clock::now())?;
@@ -103,6 +105,32 @@ impl Course<'_> {
         restored?;
         self.cleared(rig, moments, clock::now()).await?;
         self.beside(rig, control, injecting)
+    }
+
+    /// Waits until nothing is active any more but the watchdog: what a start brings with it says nothing about the cause.
+    async fn settle(&self, rig: &Rig<'_, '_>, within: Duration) -> Result<(), Broken> {
+        let quiet = async || {
+            let active = rig
+                .prometheus()
+                .ok()?
+                .query("ALERTS", clock::now())
+                .await
+                .ok()?;
+            let heard = rig.webhook().ok()?.heard();
+            let all = active.iter().map(|series| &series.labels);
+            let firing = heard
+                .iter()
+                .filter(|(_, heard)| heard.fires())
+                .map(|(labels, _)| labels);
+            let mut names = all
+                .chain(firing)
+                .filter_map(|labels| labels.get("alertname"));
+            names
+                .all(|name| Some(name.as_str()) == self.watchdog)
+                .then_some(())
+        };
+        // What stays active is found in the control time.
+        rig.wait(within, quiet).await.map(drop)
     }
 
     /// Waits while nothing but the watchdog may fire. Returns when it began.
@@ -322,11 +350,7 @@ impl Course<'_> {
                 continue;
             }
             let alert = text(&labels);
-            if heard
-                .changes
-                .iter()
-                .any(|(at, firing)| *firing && *at < injecting)
-            {
+            if heard.fired_in(control, injecting) {
                 let sentence = format!(
                     "{alert} fired in the control time, which began {:.1} s before the cause",
                     injecting - control

@@ -89,15 +89,28 @@ impl Bench<'_> {
         values
     }
 
+    /// Runs what is prepared once for all systems. It has no environment of a system.
+    pub(crate) async fn prepare_once(&self) -> Result<(), Broken> {
+        let logs = self.home.join("logs");
+        fs::create_dir_all(&logs).map_err(|error| format!("{}: {error}", logs.display()))?;
+        let runner = Runner {
+            launcher: self.launcher.clone(),
+            logs,
+            env: Vec::new(),
+        };
+        let commands = &self.causes.system.prepare_once;
+        self.commands("prepare-once", commands, &self.values(), &runner)
+            .await
+    }
+
     /// Runs commands one after the other with these values.
-    pub(crate) async fn commands(
+    async fn commands(
         &self,
         what: &str,
         commands: &[Command],
         values: &Values,
-        logs: &Path,
+        runner: &Runner,
     ) -> Result<(), Broken> {
-        let runner = self.runner(values, logs)?;
         for (number, command) in commands.iter().enumerate() {
             let words = values.fill_all(command.words())?;
             let name = format!("{what}-{}", number + 1);
@@ -188,7 +201,8 @@ impl<'b, 'a> Rig<'b, 'a> {
             ("prepare", &bench.causes.system.prepare),
             ("prepare-run", &self.run.prepare),
         ] {
-            bench.commands(name, commands, &values, &self.logs).await?;
+            let runner = bench.runner(&values, &self.logs)?;
+            bench.commands(name, commands, &values, &runner).await?;
         }
         self.start_servers().await?;
         self.start_load()?;
@@ -198,8 +212,10 @@ impl<'b, 'a> Rig<'b, 'a> {
     }
 
     async fn before(&self) -> Result<(), Broken> {
-        self.bench
-            .commands("before", &self.run.before, &self.values, &self.logs)
+        let (bench, values) = (self.bench, &self.values);
+        let runner = bench.runner(values, &self.logs)?;
+        bench
+            .commands("before", &self.run.before, values, &runner)
             .await
     }
 
@@ -215,10 +231,14 @@ impl<'b, 'a> Rig<'b, 'a> {
         self.system = Some(runner.start_system(&words, &env, GRACE)?);
         let ready = async || {
             let values = self.values().ok()?;
-            match &system.ready {
-                Some(url) => answers_ok(&values.fill(url).ok()?).await.then_some(()),
-                None => Some(()),
+            for url in system.ready.iter().chain(&self.run.ready) {
+                // What is not known yet is not ready.
+                let url = values.fill(url).ok()?;
+                if !answers_ok(&url).await {
+                    return None;
+                }
             }
+            Some(())
         };
         let waited = self
             .bench
@@ -434,6 +454,11 @@ impl<'b, 'a> Rig<'b, 'a> {
         self.client
             .as_ref()
             .ok_or_else(|| Broken::Because("Prometheus does not run".to_owned()))
+    }
+
+    /// How long alerts may be active from the start, unscaled.
+    pub(crate) fn settles_within(&self) -> Duration {
+        self.bench.causes.system.settles_within.0
     }
 
     /// Where log lines are searched.

@@ -19,6 +19,10 @@ const MAX_BYTES: usize = 4 << 20;
 const MAX_ALERTS: usize = 5_000;
 const MAX_CHANGES: usize = 1_000;
 
+/// What is returned while notifications are refused. Alertmanager counts a 4xx as failed at once; it tries a 5xx again, for longer
+/// than a scaled window.
+const REFUSED: StatusCode = StatusCode::FORBIDDEN;
+
 /// Labels of an alert, its name among them.
 pub(crate) type Labels = BTreeMap<String, String>;
 
@@ -47,6 +51,20 @@ impl Heard {
         changes
             .find(|(at, firing)| *firing && *at >= moment)
             .map(|(at, _)| *at)
+    }
+
+    /// Whether it fired at any moment between two.
+    pub(crate) fn fired_in(&self, from: f64, to: f64) -> bool {
+        let mut fires = false;
+        for (at, firing) in self.changes.iter().filter(|(at, _)| *at < to) {
+            // As it was when the time began.
+            fires = if *at < from {
+                *firing
+            } else {
+                fires || *firing
+            };
+        }
+        fires
     }
 
     /// When it last cleared.
@@ -164,12 +182,12 @@ async fn accept(State(inbox): State<Shared>) -> StatusCode {
 async fn receive(State(inbox): State<Shared>, body: axum::body::Bytes) -> StatusCode {
     let mut inbox = lock(&inbox);
     if inbox.refused == Refused::All {
-        return StatusCode::SERVICE_UNAVAILABLE;
+        return REFUSED;
     }
     match serde_json::from_slice::<Notification>(&body) {
         Ok(notification) => {
             if inbox.refused == Refused::Receiver(notification.receiver.clone()) {
-                return StatusCode::SERVICE_UNAVAILABLE;
+                return REFUSED;
             }
             inbox.take(notification, clock::now());
             StatusCode::NO_CONTENT
@@ -248,6 +266,8 @@ mod tests {
             (heard.fired_since(3.0), heard.cleared()),
             (Some(10.0), None)
         );
+        assert!(heard.fired_in(2.5, 3.0) && heard.fired_in(7.5, 9.0) && heard.fired_in(9.0, 11.0));
+        assert!(!heard.fired_in(0.0, 2.0) && !heard.fired_in(8.5, 9.5));
         assert!((heard.longest_gap - 4.0).abs() < 1e-9);
         assert_eq!((heard.receiver.as_str(), inbox.lost), ("pages", 0));
     }
@@ -268,9 +288,9 @@ mod tests {
                 .as_u16()
         };
         assert_eq!(post("/refuse", "").await, 204);
-        assert_eq!(post("/", "{}").await, 503);
+        assert_eq!(post("/", "{}").await, 403);
         assert_eq!(post("/refuse?receiver=a", "").await, 204);
-        assert_eq!(post("/", r#"{"receiver": "a", "alerts": []}"#).await, 503);
+        assert_eq!(post("/", r#"{"receiver": "a", "alerts": []}"#).await, 403);
         assert_eq!(post("/", r#"{"receiver": "b", "alerts": []}"#).await, 204);
         assert_eq!(post("/accept", "").await, 204);
         assert_eq!(post("/", "{}").await, 400);

@@ -93,6 +93,7 @@ watchdog = "Watchdog"
 start = ["sh", "-c", "if test -n \"$FAILS\"; then echo $FAILS; exit 1; fi; echo $$ > FOLDER/system.pid; exec sleep 600"]
 load = ["sleep", "600"]
 ready = "http://127.0.0.1:PORT/{dir}/page"
+settles_within = "3m"
 prepare_once = [["touch", "{shared}/prepared"]]
 
 [system.env]
