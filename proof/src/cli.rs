@@ -5,6 +5,7 @@ use clap::{Parser, Subcommand};
 use crate::account;
 use crate::boards::{self, settings::Arguments};
 use crate::exit::{Exit, Refusal};
+use crate::fired;
 use crate::rules;
 use crate::telemetry;
 
@@ -14,7 +15,8 @@ Exit codes:
     1  there are findings
    64  bad usage, or a file that cannot be read as what it should be
    69  a server does not answer, or something could not be measured, so nothing was proven
-   70  an internal error";
+   70  an internal error
+  130  interrupted, and everything was rolled back";
 
 /// Proves boards, rules and telemetry against live servers.
 #[derive(Debug, Parser)]
@@ -32,6 +34,8 @@ enum Command {
     Boards(Box<Arguments>),
     #[command(after_help = AFTER_HELP)]
     Rules(Box<rules::Arguments>),
+    #[command(after_help = AFTER_HELP)]
+    Fired(Box<fired::Arguments>),
     #[command(after_help = AFTER_HELP)]
     Telemetry(telemetry::Arguments),
 }
@@ -57,6 +61,7 @@ pub async fn main() -> Result<Exit, Refusal> {
         Command::Account(arguments) => account::run(&arguments).await,
         Command::Boards(arguments) => boards::run(&arguments).await,
         Command::Rules(arguments) => rules::run(&arguments).await,
+        Command::Fired(arguments) => fired::run(&arguments).await,
         Command::Telemetry(arguments) => telemetry::run(&arguments),
     }
 }

@@ -14,6 +14,8 @@ pub enum Exit {
     Unavailable = 69,
     /// A defect of this program or of the machine under it, such as a full disk.
     Internal = 70,
+    /// Ctrl-C, SIGTERM or SIGHUP; what was begun was rolled back.
+    Interrupted = 130,
 }
 
 /// Why a command did not reach a result: one sentence for the user, and the exit code.

@@ -11,6 +11,7 @@ mod declarations;
 pub mod exit;
 mod files;
 pub mod finding;
+pub mod fired;
 pub mod http;
 pub mod preview;
 pub mod prometheus;

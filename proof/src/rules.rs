@@ -20,7 +20,7 @@ mod objectives;
 mod order;
 mod promtool;
 mod routes;
-mod tree;
+pub(crate) mod tree;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -89,7 +89,7 @@ pub(super) fn filters(expr: &Expr) -> bool {
 }
 
 /// The value of an expression of numbers only.
-pub(super) fn constant(expr: &Expr) -> Option<f64> {
+pub(crate) fn constant(expr: &Expr) -> Option<f64> {
     match expr {
         Expr::NumberLiteral(number) => Some(number.val),
         Expr::Paren(paren) => constant(&paren.expr),

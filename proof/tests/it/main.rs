@@ -7,6 +7,8 @@
 
 mod commands;
 mod findings;
+mod fired;
+mod fired_system;
 mod live;
 mod preview;
 mod rules;

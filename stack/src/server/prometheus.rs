@@ -90,23 +90,35 @@ pub async fn start(
     launch: &Launch,
     settings: &Settings,
 ) -> Result<Prometheus, Error> {
-    let program = match &found.source {
-        Source::Url(url) => {
-            return Ok(Prometheus {
-                url: url.trim_end_matches('/').to_owned(),
-                running: None,
-            });
+    match &found.source {
+        Source::Url(url) => Ok(Prometheus {
+            url: url.trim_end_matches('/').to_owned(),
+            running: None,
+        }),
+        Source::Program(program) => {
+            let configuration = |port| configuration::of(settings, port);
+            start_configured(program, launch, &configuration, &settings.rules, &[]).await
         }
-        Source::Program(program) => program,
-    };
+    }
+}
+
+/// Starts it with an empty database and a configuration of the caller's own: `configuration` is given the port, and the
+/// files of `rules` are in the folder `rules` beside it, which is the first of [`Running::folders`]. `arguments` come after
+/// those that every Prometheus here gets.
+pub async fn start_configured(
+    program: &Path,
+    launch: &Launch,
+    configuration: &impl Fn(u16) -> Result<String, Error>,
+    rules: &[(String, String)],
+    arguments: &[String],
+) -> Result<Prometheus, Error> {
     let home = launch.data_folder("prometheus")?;
     let folder = home.path().to_owned();
-    write_files(&folder, settings)?;
+    write_files(&folder, rules)?;
     let spec = |ports: &[u16], log: &Path| {
         let config = folder.join("prometheus.yml");
-        fs::write(&config, configuration::of(settings, ports[0])?)
-            .map_err(Error::file("write", &config))?;
-        Ok(command(program, &folder, ports[0], log))
+        fs::write(&config, configuration(ports[0])?).map_err(Error::file("write", &config))?;
+        Ok(command(program, &folder, ports[0], log).args(arguments))
     };
     let ready =
         async |ports: &[u16]| answers_ok(&format!("http://127.0.0.1:{}/-/ready", ports[0])).await;
@@ -118,15 +130,14 @@ pub async fn start(
 }
 
 /// The rule files, and the page in the place from which a build without a web interface reads one.
-fn write_files(folder: &Path, settings: &Settings) -> Result<(), Error> {
-    let (rules, page) = (folder.join("rules"), folder.join("static/mantine-ui"));
-    for new in [&rules, &page] {
+fn write_files(folder: &Path, rules: &[(String, String)]) -> Result<(), Error> {
+    let (own, page) = (folder.join("rules"), folder.join("static/mantine-ui"));
+    for new in [&own, &page] {
         fs::create_dir_all(new).map_err(Error::file("make the folder", new))?;
     }
-    let rules = settings
-        .rules
+    let rules = rules
         .iter()
-        .map(|(name, text)| (rules.join(name), text.as_str()));
+        .map(|(name, text)| (own.join(name), text.as_str()));
     for (path, text) in rules.chain([(page.join("index.html"), PAGE)]) {
         fs::write(&path, text).map_err(Error::file("write", &path))?;
     }

@@ -1,0 +1,194 @@
+//! What was proven: data, apart from how it is printed.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::causes::{Column, Run};
+use super::codes;
+use crate::finding::Finding;
+
+/// Version of the JSON's form.
+pub(crate) const VERSION: u32 = 1;
+
+/// The whole result.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    /// [`VERSION`].
+    pub(crate) version: u32,
+    /// Unix seconds at which it began.
+    pub(crate) began_at: f64,
+    /// How long it took, in seconds.
+    pub(crate) took_seconds: f64,
+    /// By how much time was scaled.
+    pub(crate) scale: f64,
+    /// Versions of the servers.
+    pub(crate) servers: BTreeMap<&'static str, String>,
+    /// Each run, in the order of the file.
+    pub(crate) runs: Vec<RunReport>,
+    /// Runs of the file that were not asked for.
+    pub(crate) not_asked: Vec<String>,
+    /// Alerts that no run proves, with the reason.
+    pub(crate) unproven: Vec<(String, String)>,
+    /// What is wrong with rules, routes and the causes file; those of runs are with them.
+    pub(crate) findings: Vec<Finding>,
+    /// What could not be looked at.
+    pub(crate) not_run: Vec<String>,
+}
+
+impl Report {
+    /// Every finding, those of runs included.
+    pub(crate) fn all_findings(&self) -> impl Iterator<Item = &Finding> {
+        let runs = self.runs.iter().flat_map(|run| &run.findings);
+        self.findings.iter().chain(runs)
+    }
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Verdict {
+    /// Everything was seen.
+    Proven,
+    /// Something was seen that must not be, or not seen that must be.
+    Failed,
+    /// Nothing can be said.
+    Inconclusive,
+}
+
+impl Verdict {
+    /// Its name in reports.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Proven => "proven",
+            Self::Failed => "failed",
+            Self::Inconclusive => "inconclusive",
+        }
+    }
+}
+
+/// One run.
+#[derive(Debug, Serialize)]
+pub(crate) struct RunReport {
+    /// Its name.
+    pub(crate) name: String,
+    /// What was broken.
+    pub(crate) cause: String,
+    /// How it ended.
+    pub(crate) verdict: Verdict,
+    /// Whether the system did not even start.
+    pub(crate) not_started: bool,
+    /// How long it took, in seconds.
+    pub(crate) took_seconds: f64,
+    /// How long nothing fired before the cause, in scaled seconds.
+    pub(crate) control_seconds: Option<f64>,
+    /// The alerts that had to fire.
+    pub(crate) alerts: Vec<AlertSeen>,
+    /// The alerts that had to fall silent.
+    pub(crate) silent: Vec<SilentSeen>,
+    /// Consequences that fired as well.
+    pub(crate) consequences: Vec<String>,
+    /// Evidence by column.
+    pub(crate) evidence: Vec<Evidence>,
+    /// Columns that do not apply, with the reason.
+    pub(crate) not_applicable: Vec<(&'static str, String)>,
+    /// What is wrong.
+    pub(crate) findings: Vec<Finding>,
+}
+
+/// An alert that had to fire. Times in scaled seconds.
+#[derive(Debug, Serialize)]
+pub(crate) struct AlertSeen {
+    /// Name and labels.
+    pub(crate) alert: String,
+    /// From the end of the injection to the webhook.
+    pub(crate) detected_after: Option<f64>,
+    /// The bound of it.
+    pub(crate) within: f64,
+    /// From the roll-back to the notification that it is resolved.
+    pub(crate) cleared_after: Option<f64>,
+    /// Who was notified.
+    pub(crate) receiver: String,
+}
+
+/// An alert that had to fall silent. Times in scaled seconds.
+#[derive(Debug, Serialize)]
+pub(crate) struct SilentSeen {
+    /// Its name.
+    pub(crate) alert: String,
+    /// From the end of the injection until its silence was noticed.
+    pub(crate) noticed_after: Option<f64>,
+    /// From the roll-back until it was heard again.
+    pub(crate) heard_after: Option<f64>,
+}
+
+/// One piece of evidence.
+#[derive(Debug, Serialize)]
+pub(crate) struct Evidence {
+    /// The column of the matrix.
+    pub(crate) column: &'static str,
+    /// What was looked for.
+    pub(crate) what: String,
+    /// What was seen; or the error, why not.
+    pub(crate) seen: Result<String, String>,
+}
+
+impl RunReport {
+    /// Of a run that has not begun.
+    pub(crate) fn new(run: &Run) -> Self {
+        let reasons = run.not_applicable.iter();
+        Self {
+            name: run.name.clone(),
+            cause: run.cause.clone(),
+            verdict: Verdict::Inconclusive,
+            not_started: false,
+            took_seconds: 0.0,
+            control_seconds: None,
+            alerts: Vec::new(),
+            silent: Vec::new(),
+            consequences: Vec::new(),
+            evidence: Vec::new(),
+            not_applicable: reasons
+                .map(|(column, reason)| (column.name(), reason.clone()))
+                .collect(),
+            findings: Vec::new(),
+        }
+    }
+
+    /// Adds a finding.
+    pub(crate) fn finding(&mut self, file: &str, code: &'static str, sentence: impl Into<String>) {
+        self.findings.push(Finding {
+            code,
+            file: file.to_owned(),
+            subject: format!("run {}", self.name),
+            query: None,
+            sentence: sentence.into(),
+        });
+    }
+
+    /// The verdict that follows from the findings.
+    pub(crate) fn judged(&self) -> Verdict {
+        let code = |code: &str| self.findings.iter().any(|finding| finding.code == code);
+        if code(codes::INCONCLUSIVE) {
+            Verdict::Inconclusive
+        } else if self.findings.is_empty() {
+            Verdict::Proven
+        } else {
+            Verdict::Failed
+        }
+    }
+
+    /// The evidence of a column.
+    pub(crate) fn of(&self, column: Column) -> impl Iterator<Item = &Evidence> {
+        self.evidence
+            .iter()
+            .filter(move |evidence| evidence.column == column.name())
+    }
+
+    /// The longest time from the roll-back until everything was as before, in scaled seconds.
+    pub(crate) fn recovered_after(&self) -> Option<f64> {
+        let alerts = self.alerts.iter().filter_map(|alert| alert.cleared_after);
+        let silent = self.silent.iter().filter_map(|silent| silent.heard_after);
+        alerts.chain(silent).reduce(f64::max)
+    }
+}
