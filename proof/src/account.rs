@@ -74,7 +74,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     truth: Option<PathBuf>,
     /// The share of all requests that have a trace, between 0 and 1, if it is known
-    #[arg(long, value_name = "SHARE", value_parser = share)]
+    #[arg(long, value_name = "SHARE", value_parser = share, requires = "jaeger")]
     sampled_share: Option<f64>,
     /// Texts that must be nowhere, one a line
     #[arg(long, value_name = "FILE")]

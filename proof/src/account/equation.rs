@@ -96,6 +96,9 @@ pub(super) fn judge(evidence: &Evidence, judgement: &mut Judgement) -> Lost {
         };
     };
     let mut lost = Lost::default();
+    if evidence.traces.is_some() && evidence.expectations.spans.is_none() {
+        judgement.cannot("the account of spans: the expectations have no [spans]");
+    }
     if let (Some(spans), Some(_)) = (&evidence.expectations.spans, &evidence.traces) {
         let terms = |page| SpanTerms::read(page, spans);
         match (terms(&pages.earlier), terms(&pages.later)) {

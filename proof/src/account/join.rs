@@ -29,11 +29,9 @@ pub(super) fn judge(evidence: &Evidence, lost: Lost, judgement: &mut Judgement) 
         exemplars(traces, pages, lost, judgement);
     }
     let Some(requests) = &evidence.expectations.requests else {
-        return;
+        return judgement.cannot("requests: the expectations have no [requests]");
     };
-    let Some(current) = evidence.current() else {
-        return;
-    };
+    let current = evidence.current().unwrap_or_default();
     let mut of_requests = OfRequests::new(evidence, requests, &current);
     of_requests.lost = lost;
     of_requests.counts(judgement);
@@ -174,6 +172,9 @@ impl<'a> OfRequests<'a> {
         judgement.measure("load", vec![("answered", answered), ("sent", sent)]);
         let place = self.evidence.lines.as_ref().map(|lines| &lines.place);
         let of_run = place.zip(self.of_run(truth));
+        if observed.is_none() && of_run.is_none() {
+            judgement.cannot("the load: neither metrics nor lines of its run were asked for");
+        }
         if let (Some((now, since)), Some(pages)) = (observed, &self.evidence.pages) {
             // Where lines tell them apart, others may have sent requests, too.
             let since_then = self.lines.len() as f64 - (now - since);

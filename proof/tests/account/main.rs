@@ -14,3 +14,4 @@ mod mutations;
 mod proxy;
 mod rig;
 mod table;
+mod usage;

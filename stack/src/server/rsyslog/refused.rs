@@ -390,7 +390,7 @@ mod tests {
         let url = "http://127.0.0.1:1".to_owned();
         let follower = tokio::spawn(follow(path.clone(), url, counts.clone(), shutdown.clone()));
         let waiting = async |expected| {
-            let deadline = Duration::from_secs(60);
+            let deadline = Duration::from_mins(1);
             let there = async || (counts.get().waiting == expected).then_some(());
             crate::wait::until(deadline, there).await
         };
