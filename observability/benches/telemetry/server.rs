@@ -24,6 +24,9 @@ pub(crate) const PLAIN: &str = "/plain";
 /// What the image service emits for a read: a step, a query and a fetch, each with its span and its observation.
 pub(crate) const READ: &str = "/v1/images/0190f3c2/content";
 
+/// Connections wait for longer than this for their next turn only where nothing goes on.
+const TURNS: Duration = Duration::from_mins(10);
+
 const CALLS: Desc = Desc::histogram(
     "bench_call_duration_seconds",
     "Calls that end at once.",
@@ -105,7 +108,11 @@ pub(crate) async fn run(arguments: &[String]) -> Result<(), Failure> {
         server::serve(
             api,
             app(&telemetry, &registry),
-            Limits::new("api"),
+            Limits {
+                header_read_timeout: TURNS,
+                idle: TURNS,
+                ..Limits::new("api")
+            },
             &registry,
             stop.clone()
         ),
