@@ -1,6 +1,7 @@
 //! The server that is measured, as a process of its own: our accept loop with as much telemetry as it is asked for.
 
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -81,10 +82,13 @@ impl Telemetry {
     }
 }
 
+/// Set when the parent has told so.
+static FLOOD_OVER: AtomicBool = AtomicBool::new(false);
+
 /// The child: says the addresses of its API and of its admin listener, and serves until its parent ends.
 #[tokio::main]
 pub(crate) async fn run(arguments: &[String]) -> Result<(), Failure> {
-    end_with_parent();
+    end_with_parent(|| FLOOD_OVER.store(true, Ordering::Relaxed));
     let telemetry = Telemetry::parse(arguments)?;
     let registry = Registry::new(&testing::service());
     let guard = start(&telemetry, &registry)?;
@@ -198,7 +202,7 @@ async fn read([catalog, store]: &[Histogram; 2]) -> String {
 fn flood(spans: usize) {
     let portion = Duration::from_millis(10);
     let mut due = Instant::now();
-    loop {
+    while !FLOOD_OVER.load(Ordering::Relaxed) {
         for _ in 0..spans / 100 {
             drop(tracing::info_span!(parent: None, "flood", number = 1));
         }
