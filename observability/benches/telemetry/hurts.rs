@@ -176,7 +176,9 @@ impl Side {
     }
 
     /// What is wrong with the account of spans and lines, when all has come to rest.
-    fn account(&self, case: Case) -> Result<Result<(), String>, Failure> {
+    fn account(&mut self, case: Case) -> Result<Result<(), String>, Failure> {
+        // The flood ends: a page that is written while spans move is not of one moment.
+        self.process.tell()?;
         let began = Instant::now();
         loop {
             let account = Account::of(&self.scrape()?)?;
@@ -233,8 +235,7 @@ impl Account {
             self.spans_ended == requests
         };
         let lines = (requests..requests + OTHER_LINES).contains(&self.lines);
-        // A flood goes on while the page is written.
-        let closed = more || self.spans_ended == self.spans_known;
+        let closed = self.spans_ended == self.spans_known;
         if spans && lines && closed {
             Ok(())
         } else {

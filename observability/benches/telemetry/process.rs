@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Child, Command, Stdio};
 
 use crate::Failure;
@@ -66,6 +66,12 @@ impl Process {
         Ok(used)
     }
 
+    /// Tells the process what its role has agreed on.
+    pub(crate) fn tell(&mut self) -> Result<(), Failure> {
+        let input = self.child.stdin.as_mut().ok_or("no standard input")?;
+        Ok(input.write_all(b"\n")?)
+    }
+
     /// Resident memory, in bytes.
     pub(crate) fn memory(&self) -> Result<u64, Failure> {
         let text = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
@@ -82,10 +88,12 @@ impl Drop for Process {
     }
 }
 
-/// Ends this process when its parent is gone, or does not want it any more.
-pub(crate) fn end_with_parent() {
-    std::thread::spawn(|| {
-        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+/// Ends this process when its parent is gone, or does not want it any more. `told` runs for each [`Process::tell`].
+pub(crate) fn end_with_parent(told: impl Fn() + Send + 'static) {
+    std::thread::spawn(move || {
+        while let Ok(1..) = std::io::stdin().read(&mut [0]) {
+            told();
+        }
         std::process::exit(0);
     });
 }

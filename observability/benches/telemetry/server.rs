@@ -1,6 +1,7 @@
 //! The server that is measured, as a process of its own: our accept loop with as much telemetry as it is asked for.
 
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -23,6 +24,9 @@ pub(crate) const ROLE: &str = "serve";
 pub(crate) const PLAIN: &str = "/plain";
 /// What the image service emits for a read: a step, a query and a fetch, each with its span and its observation.
 pub(crate) const READ: &str = "/v1/images/0190f3c2/content";
+
+/// Connections wait for longer than this for their next turn only where nothing goes on.
+const TURNS: Duration = Duration::from_mins(10);
 
 const CALLS: Desc = Desc::histogram(
     "bench_call_duration_seconds",
@@ -78,10 +82,13 @@ impl Telemetry {
     }
 }
 
+/// Set when the parent has told so.
+static FLOOD_OVER: AtomicBool = AtomicBool::new(false);
+
 /// The child: says the addresses of its API and of its admin listener, and serves until its parent ends.
 #[tokio::main]
 pub(crate) async fn run(arguments: &[String]) -> Result<(), Failure> {
-    end_with_parent();
+    end_with_parent(|| FLOOD_OVER.store(true, Ordering::Relaxed));
     let telemetry = Telemetry::parse(arguments)?;
     let registry = Registry::new(&testing::service());
     let guard = start(&telemetry, &registry)?;
@@ -105,7 +112,11 @@ pub(crate) async fn run(arguments: &[String]) -> Result<(), Failure> {
         server::serve(
             api,
             app(&telemetry, &registry),
-            Limits::new("api"),
+            Limits {
+                header_read_timeout: TURNS,
+                idle: TURNS,
+                ..Limits::new("api")
+            },
             &registry,
             stop.clone()
         ),
@@ -191,7 +202,7 @@ async fn read([catalog, store]: &[Histogram; 2]) -> String {
 fn flood(spans: usize) {
     let portion = Duration::from_millis(10);
     let mut due = Instant::now();
-    loop {
+    while !FLOOD_OVER.load(Ordering::Relaxed) {
         for _ in 0..spans / 100 {
             drop(tracing::info_span!(parent: None, "flood", number = 1));
         }

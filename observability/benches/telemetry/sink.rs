@@ -43,7 +43,7 @@ impl TraceService for Sink {
 /// The child.
 #[tokio::main(flavor = "current_thread")]
 pub(crate) async fn run(arguments: &[String]) -> Result<(), Failure> {
-    end_with_parent();
+    end_with_parent(|| ());
     let milliseconds = arguments.first().ok_or("no delay")?.parse()?;
     let sink = Sink {
         delay: Duration::from_millis(milliseconds),
