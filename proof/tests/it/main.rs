@@ -9,6 +9,7 @@ mod commands;
 mod findings;
 mod live;
 mod preview;
+mod public;
 mod rules;
 mod support;
 mod telemetry;
