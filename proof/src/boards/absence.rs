@@ -10,6 +10,7 @@ use promql_parser::parser::{Expr, VectorSelector};
 
 use super::codes;
 use super::server::{Server, or_wrong};
+use super::variables::Scope;
 use crate::exit::Refusal;
 use crate::promql;
 
@@ -122,9 +123,13 @@ fn list(values: &[String]) -> String {
 }
 
 /// The first selector of the expression that has no series.
-pub async fn of_selectors(expr: &Expr, server: &Server) -> Result<Option<Absence>, Refusal> {
+pub async fn of_selectors(
+    expr: &Expr,
+    server: &Server,
+    scope: &Scope,
+) -> Result<Option<Absence>, Refusal> {
     for selector in promql::selectors(expr) {
-        let absence = of_selector(selector, server).await?;
+        let absence = of_selector(selector, server, scope).await?;
         if absence.is_some() {
             return Ok(absence);
         }
@@ -133,10 +138,12 @@ pub async fn of_selectors(expr: &Expr, server: &Server) -> Result<Option<Absence
 }
 
 /// What of a selector is not there. A label that does not exist is told even where the selector matches without it (`!=`,
-/// `=~".*"`): the filter then filters nothing.
+/// `=~".*"`): the filter then filters nothing. Not where the board offers a choice by this label, there is nothing to choose,
+/// and its "All" also means series without the label: so boards serve places with and without it.
 pub async fn of_selector(
     selector: &VectorSelector,
     server: &Server,
+    scope: &Scope,
 ) -> Result<Option<Absence>, Refusal> {
     let text = promql::text_of_selector(selector);
     let Some(name) = promql::metric(selector) else {
@@ -159,7 +166,8 @@ pub async fn of_selector(
     };
     for matcher in promql::matchers(selector) {
         let mut values = all.iter().filter_map(|labels| labels.get(&matcher.name));
-        let wants_none = matcher.op == MatchOp::Equal && matcher.value.is_empty();
+        let wants_none = matcher.op == MatchOp::Equal && matcher.value.is_empty()
+            || scope.leaves_out(&matcher.name) && matcher.is_match("");
         if values.next().is_none() && !wants_none {
             let known: BTreeSet<_> = all.iter().flat_map(|labels| labels.keys()).collect();
             return Ok(Some(Absence::Label {

@@ -75,6 +75,7 @@ pub async fn of_server<'a>(
             "interval" => Ok(intervals(variable)),
             _ => Ok(written(variable)),
         };
+        let has_none = matches!(&found, Ok(values) if values.is_empty());
         let chosen = found
             .and_then(|values| kept(variable, values))
             .and_then(|mut values| {
@@ -85,6 +86,12 @@ pub async fn of_server<'a>(
             notes.push(Note::of_variable(board, variable, code, sentence));
             Selection::One(String::new())
         });
+        if has_none
+            && matches!(selection, Selection::AllAs(_))
+            && let Some(label) = queries::label(&scope.query(variable.query_text()).text)
+        {
+            scope.leave_out(label);
+        }
         scope.choose(&variable.name, selection, variable.is_multiple());
     }
     Ok((scope, notes))

@@ -187,7 +187,7 @@ impl<'a> Judge<'_, 'a> {
                     .unwrap_or_else(|| Verdict::Empty("the query was not analysed".to_owned()))
             }
             (Ok(result), Ok(expr)) => {
-                let (verdict, found) = self.analysed(&expr, &result, &times).await?;
+                let (verdict, found) = self.analysed(&expr, &result, scope, &times).await?;
                 notes.extend(found);
                 verdict
             }
@@ -205,11 +205,12 @@ impl<'a> Judge<'_, 'a> {
         &self,
         expr: &Expr,
         result: &[Series],
+        scope: &Scope,
         times: &Times,
     ) -> Result<(Verdict, Vec<Note<'a>>), Refusal> {
         let expected = self.expected_empty();
         let mut notes = Vec::new();
-        let absences = self.absences(expr).await?;
+        let absences = self.absences(expr, scope).await?;
         for absence in &absences {
             // What appears with a fault may be missing; a name that is wrong stays wrong.
             let known = self.known;
@@ -259,14 +260,14 @@ impl<'a> Judge<'_, 'a> {
     }
 
     /// Every selector that has no series, whether or not the result has.
-    async fn absences(&self, expr: &Expr) -> Result<Vec<Absence>, Refusal> {
+    async fn absences(&self, expr: &Expr, scope: &Scope) -> Result<Vec<Absence>, Refusal> {
         let mut found = Vec::new();
         let mut seen = BTreeSet::new();
         for selector in promql::selectors(expr) {
             if !seen.insert(promql::text_of_selector(selector)) {
                 continue;
             }
-            if let Some(absence) = absence::of_selector(selector, self.server).await?
+            if let Some(absence) = absence::of_selector(selector, self.server, scope).await?
                 && !found.contains(&absence)
             {
                 found.push(absence);

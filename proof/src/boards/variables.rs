@@ -23,6 +23,8 @@ const BUILT_IN: &str = "__";
 #[derive(Clone, Debug)]
 pub struct Scope {
     variables: BTreeMap<String, Filling>,
+    /// Labels that no series has, and that a variable whose "All" stands for this as well offers to choose by.
+    left_out: BTreeSet<String>,
     /// The times.
     pub times: Times,
 }
@@ -45,8 +47,19 @@ impl Scope {
     pub fn new(times: Times) -> Self {
         Self {
             variables: BTreeMap::new(),
+            left_out: BTreeSet::new(),
             times,
         }
+    }
+
+    /// Says that no series has a label by which a variable offers to choose: there is nothing to choose, and "All" is all.
+    pub fn leave_out(&mut self, label: &str) {
+        self.left_out.insert(label.to_owned());
+    }
+
+    /// Whether the board itself says that a label may be missing, and it is.
+    pub fn leaves_out(&self, label: &str) -> bool {
+        self.left_out.contains(label)
     }
 
     /// Sets what is chosen for a variable. `multiple`: it may stand for several values.
@@ -72,6 +85,7 @@ impl Scope {
     pub fn at(&self, times: Times) -> Self {
         Self {
             variables: self.variables.clone(),
+            left_out: self.left_out.clone(),
             times,
         }
     }

@@ -303,3 +303,35 @@ fn a_repeated_panel_is_asked_for_each_value() {
     assert_eq!(codes(&report), ["value-without-series"]);
     assert_eq!(verdict(&report), "empty");
 }
+
+#[test]
+fn a_label_that_the_board_lets_be_missing_may_be_missing_and_no_other() {
+    let Some(server) = prometheus() else { return };
+    let with = |label: &str| {
+        let query = format!(
+            r#"sum(rate(http_requests_total{{job="api", instance=~"$instance", {label}=~"$cluster"}}[$__rate_interval]))"#
+        );
+        board(&query)
+    };
+    for (all, label, expected, found) in [
+        (".*", "cluster", "live", &[][..]),
+        // Its "All" means series that have the label.
+        (".+", "cluster", "empty", &["unknown-label"]),
+        // Nobody offers to choose by it: it is misspelt.
+        (".*", "clutser", "live", &["unknown-label"]),
+    ] {
+        let mut board = with(label);
+        let variables = board["templating"]["list"].as_array_mut().unwrap();
+        let mut cluster = variables[1].clone();
+        cluster["name"] = json!("cluster");
+        cluster["allValue"] = json!(all);
+        cluster["query"]["query"] = json!("label_values(http_requests_total, cluster)");
+        variables.push(cluster);
+        let code = i32::from(!found.is_empty());
+        // What is declared does not have the label either.
+        let allow = "[[allow]]\ncode = 'undeclared-label'\nwhy = 'No matter.'\n";
+        let report = ask(&server, &board, &format!("{ORPHANS}{allow}"), &[], code);
+        assert_eq!(verdict(&report), expected, "{all} {label}: {report:#}");
+        assert_eq!(codes(&report), found, "{all} {label}: {report:#}");
+    }
+}

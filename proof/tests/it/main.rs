@@ -11,6 +11,7 @@ mod fired;
 mod fired_system;
 mod live;
 mod preview;
+mod public;
 mod rules;
 mod support;
 mod telemetry;

@@ -47,7 +47,7 @@ pub(super) async fn values(
     let question = question(&filled.text);
     if let Some(selector) = question.selector()
         && let Ok(expr) = promql::parse(selector)
-        && let Some(absence) = absence::of_selectors(&expr, server).await?
+        && let Some(absence) = absence::of_selectors(&expr, server, scope).await?
     {
         return Ok(Err((absence.code(), absence.to_string())));
     }
@@ -61,6 +61,14 @@ pub(super) async fn values(
     or_wrong(found).map(|found| {
         found.map_err(|sentence| (codes::VARIABLE_QUERY, format!("Prometheus: {sentence}")))
     })
+}
+
+/// The label whose values a variable's query asks for.
+pub(super) fn label(text: &str) -> Option<&str> {
+    match question(text) {
+        Question::LabelValues { label, .. } => Some(label),
+        _ => None,
+    }
 }
 
 /// The PromQL in a variable's query.
