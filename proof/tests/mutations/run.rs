@@ -82,7 +82,7 @@ pub(crate) fn control(tree: &Tree, recording: &Recording) {
 }
 
 fn attempt(tree: &Tree, mutation: &Mutation, site: &Site, recording: Option<&Recording>) -> Found {
-    tree.write(&site.file, &site.text);
+    tree.write(&site.file, &site.text());
     let window = match (mutation.needs, recording) {
         (Needs::Window(name), Some(recording)) => Some(recording.window(name)),
         _ => None,
