@@ -223,11 +223,7 @@ fn yaml(file: &str) -> Value {
 }
 
 /// Every change of every rule of a file. If it goes into another file, that has the rule's group alone.
-fn of_rules(
-    from: &'static str,
-    to: &str,
-    change: impl Fn(&Value) -> Option<Value>,
-) -> Vec<Site> {
+fn of_rules(from: &'static str, to: &str, change: impl Fn(&Value) -> Option<Value>) -> Vec<Site> {
     let file = yaml(from);
     let mut sites = Vec::new();
     for (group_at, group) in file["groups"].as_array().unwrap().iter().enumerate() {
