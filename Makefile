@@ -9,7 +9,7 @@ SECONDS = 30
 # How often `make soak` runs the shipped experiments against each kind of Toxiproxy.
 TURNS = 10
 
-.PHONY: help demo test backends photos lint bench bench-imaging bench-telemetry build-cost fuzz soak toxiproxy-orders
+.PHONY: help demo test backends photos lint proof bench bench-imaging bench-telemetry build-cost fuzz proof-mutations soak toxiproxy-orders
 
 help:
 	@echo "make demo      build, boot, load, break, report   (ARGS=\"--keep --photos DIR --seconds N --report FILE\")"
@@ -19,6 +19,8 @@ help:
 	@echo "make lint      formatting, clippy, licences and sources of dependencies, boards by Grafana's types"
 	@echo "make soak      the shipped experiments against the real Toxiproxy, TURNS=10 times each way, and a table"
 	@echo "make toxiproxy-orders  in which order of calls a fault can be taken out of the real Toxiproxy (some minutes)"
+	@echo "make proof     boards, alerts, traces and logs against the real servers, load and faults; writes docs/proof.md (45 minutes)"
+	@echo "make proof-mutations  boards, rules and routes broken on purpose: what the proof notices, as a table (records once)"
 	@echo "make bench     the benchmarks"
 	@echo "make build-cost  what the cold build of the demo costs, and its ten heaviest units"
 	@echo "make fuzz      fuzz the image pipeline, each target for SECONDS=30"
@@ -50,6 +52,12 @@ soak:
 
 toxiproxy-orders:
 	cargo run --locked --release -p stack --example toxiproxy_orders
+
+proof:
+	@scripts/proof
+
+proof-mutations:
+	@scripts/proof-mutations
 
 build-cost:
 	@scripts/build-cost

@@ -23,6 +23,17 @@ pub(crate) struct Outcome {
     pub(crate) sites: Vec<(String, Found)>,
 }
 
+/// Says at once what survived: the whole takes minutes.
+pub(crate) fn tell(mutation: &Mutation, place: &str, found: &Found) {
+    if !mutation
+        .found_as
+        .iter()
+        .any(|code| found.codes.contains(*code))
+    {
+        eprintln!("survived: {}: {place}: {:?}", mutation.name, found.codes);
+    }
+}
+
 impl Outcome {
     fn is_caught(&self, found: &Found) -> bool {
         let wanted = |code: &str| found.codes.contains(code);

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use serde_json::Value;
 
 use crate::recording::{Recording, Window};
-use crate::report::{Found, Outcome};
+use crate::report::{self, Found, Outcome};
 use crate::sites::{self, Site};
 use crate::table::{Change, Mutation, Needs};
 use crate::tree::{self, Tree};
@@ -46,6 +46,7 @@ pub(crate) fn try_all(
                         return;
                     };
                     let tried = attempt(&tree, mutations[at], &site, recording);
+                    report::tell(mutations[at], &site.place, &tried);
                     found
                         .lock()
                         .unwrap()
@@ -82,7 +83,7 @@ pub(crate) fn control(tree: &Tree, recording: &Recording) {
 }
 
 fn attempt(tree: &Tree, mutation: &Mutation, site: &Site, recording: Option<&Recording>) -> Found {
-    tree.write(&site.file, &site.text);
+    tree.write(&site.file, &site.text());
     let window = match (mutation.needs, recording) {
         (Needs::Window(name), Some(recording)) => Some(recording.window(name)),
         _ => None,

@@ -8,17 +8,63 @@ use serde_json::{Value, json};
 use crate::table::{Change, Mutation};
 use crate::tree;
 
-/// One place, with the file as it is after the change.
+/// One place, and what stands there after the change.
 #[derive(Clone, Debug)]
 pub(crate) struct Site {
     /// The file, relative to the repository's root.
     pub(crate) file: String,
     /// The place in it, for a person.
     pub(crate) place: String,
-    /// The changed file.
-    pub(crate) text: String,
     /// The alerts and recorded series that the change concerns.
     pub(crate) rules: Vec<String>,
+    edit: Edit,
+}
+
+/// A change that is made when it is tried: most places are not chosen.
+#[derive(Clone, Debug)]
+enum Edit {
+    /// The whole file.
+    Text(String),
+    /// The value at a JSON pointer of a board.
+    Board { pointer: String, value: Value },
+    /// A rule of a file, by its group and place; `alone`: the file has its group alone.
+    Rule {
+        from: &'static str,
+        group: usize,
+        at: usize,
+        rule: Value,
+        alone: bool,
+    },
+}
+
+impl Site {
+    /// The changed file.
+    pub(crate) fn text(&self) -> String {
+        match &self.edit {
+            Edit::Text(text) => text.clone(),
+            Edit::Board { pointer, value } => {
+                let mut board: Value = serde_json::from_str(&tree::text(&self.file)).unwrap();
+                *board.pointer_mut(pointer).unwrap() = value.clone();
+                proof::boards::format::canonical(&board.to_string()).unwrap()
+            }
+            Edit::Rule {
+                from,
+                group,
+                at,
+                rule,
+                alone,
+            } => {
+                let mut whole = yaml(from);
+                whole["groups"][group]["rules"][at] = rule.clone();
+                if *alone {
+                    let mut group = whole["groups"][group].take();
+                    group["name"] = json!("by-hand");
+                    whole = json!({"groups": [group]});
+                }
+                whole.to_string()
+            }
+        }
+    }
 }
 
 const CAUSES: &str = "alerts/rules/causes.yml";
@@ -58,8 +104,10 @@ fn all(change: Change) -> Vec<Site> {
         Change::Panel(change) => on_boards(|board| of_panels(board, change)),
         Change::Board(change) => on_boards(|board| {
             let mut changed = board.clone();
-            let done = change(&mut changed).map(|()| ("board".to_owned(), changed));
-            done.into_iter().collect()
+            let done = change(&mut changed);
+            done.map(|()| ("board".to_owned(), String::new(), changed))
+                .into_iter()
+                .collect()
         }),
         Change::DataSources(change) => of_text(DATA_SOURCES, change),
         Change::Objectives(change) => of_text(OBJECTIVES, change),
@@ -85,8 +133,8 @@ fn all(change: Change) -> Vec<Site> {
             let site = done.map(|()| Site {
                 file: ROUTES.to_owned(),
                 place: "the configuration".to_owned(),
-                text: routes.to_string(),
                 rules: Vec::new(),
+                edit: Edit::Text(routes.to_string()),
             });
             site.into_iter().collect()
         }
@@ -97,25 +145,26 @@ fn of_text(file: &str, change: fn(&str) -> Option<String>) -> Vec<Site> {
     let site = change(&tree::text(file)).map(|text| Site {
         file: file.to_owned(),
         place: "the text".to_owned(),
-        text,
         rules: Vec::new(),
+        edit: Edit::Text(text),
     });
     site.into_iter().collect()
 }
 
-/// Every changed form of every board.
-fn on_boards(changes: impl Fn(&Value) -> Vec<(String, Value)>) -> Vec<Site> {
+/// Place, JSON pointer and new value of each change of a board.
+type Changes = Vec<(String, String, Value)>;
+
+/// Every change of every board.
+fn on_boards(changes: impl Fn(&Value) -> Changes) -> Vec<Site> {
     let mut sites = Vec::new();
     for file in tree::files("dashboards", "json") {
         let board: Value = serde_json::from_str(&tree::text(&file)).unwrap();
-        for (place, changed) in changes(&board) {
-            let text = proof::boards::format::canonical(&changed.to_string()).unwrap();
-            let (file, rules) = (file.clone(), Vec::new());
+        for (place, pointer, value) in changes(&board) {
             sites.push(Site {
-                file,
+                file: file.clone(),
                 place,
-                text,
-                rules,
+                rules: Vec::new(),
+                edit: Edit::Board { pointer, value },
             });
         }
     }
@@ -135,18 +184,17 @@ fn panels(board: &Value) -> Vec<String> {
     found
 }
 
-fn of_panels(board: &Value, change: fn(&mut Value) -> Option<()>) -> Vec<(String, Value)> {
+fn of_panels(board: &Value, change: fn(&mut Value) -> Option<()>) -> Changes {
     let changed = |pointer: String| {
-        let mut board = board.clone();
-        let panel = board.pointer_mut(&pointer)?;
+        let mut panel = board.pointer(&pointer)?.clone();
         let place = format!("panel {} {}", panel["id"], panel["title"]);
-        change(panel)?;
-        Some((place, board))
+        change(&mut panel)?;
+        Some((place, pointer, panel))
     };
     panels(board).into_iter().filter_map(changed).collect()
 }
 
-fn of_queries(board: &Value, change: fn(&str) -> Option<String>) -> Vec<(String, Value)> {
+fn of_queries(board: &Value, change: fn(&str) -> Option<String>) -> Changes {
     let mut found = Vec::new();
     for pointer in panels(board) {
         let panel = board.pointer(&pointer).unwrap();
@@ -157,9 +205,7 @@ fn of_queries(board: &Value, change: fn(&str) -> Option<String>) -> Vec<(String,
                 continue;
             };
             let place = format!("panel {} query {}: {expr}", panel["id"], target["refId"]);
-            let mut changed = board.clone();
-            changed.pointer_mut(&pointer).unwrap()["targets"][at]["expr"] = json!(expr);
-            found.push((place, changed));
+            found.push((place, format!("{pointer}/targets/{at}/expr"), json!(expr)));
         }
     }
     found
@@ -176,8 +222,8 @@ fn yaml(file: &str) -> Value {
     serde_saphyr::from_str(&tree::text(file)).unwrap()
 }
 
-/// Every changed form of every rule of a file. If it goes into another file, that has the rule's group alone.
-fn of_rules(from: &str, to: &str, change: impl Fn(&Value) -> Option<Value>) -> Vec<Site> {
+/// Every change of every rule of a file. If it goes into another file, that has the rule's group alone.
+fn of_rules(from: &'static str, to: &str, change: impl Fn(&Value) -> Option<Value>) -> Vec<Site> {
     let file = yaml(from);
     let mut sites = Vec::new();
     for (group_at, group) in file["groups"].as_array().unwrap().iter().enumerate() {
@@ -186,19 +232,17 @@ fn of_rules(from: &str, to: &str, change: impl Fn(&Value) -> Option<Value>) -> V
                 continue;
             };
             let names = [rule, &changed].map(name);
-            let place = format!("{} {}: {}", names[1], rule["labels"], changed["expr"]);
-            let mut whole = file.clone();
-            whole["groups"][group_at]["rules"][at] = changed;
-            if from != to {
-                let mut group = whole["groups"][group_at].take();
-                group["name"] = json!("by-hand");
-                whole = json!({"groups": [group]});
-            }
             sites.push(Site {
                 file: to.to_owned(),
-                place,
-                text: whole.to_string(),
+                place: format!("{} {}: {}", names[1], rule["labels"], changed["expr"]),
                 rules: names.to_vec(),
+                edit: Edit::Rule {
+                    from,
+                    group: group_at,
+                    at,
+                    rule: changed,
+                    alone: from != to,
+                },
             });
         }
     }
@@ -219,8 +263,8 @@ fn of_groups(change: fn(&mut Vec<Value>) -> Option<()>) -> Vec<Site> {
         Some(Site {
             file: BY_HAND.to_owned(),
             place,
-            text: json!({"groups": [group]}).to_string(),
             rules: names,
+            edit: Edit::Text(json!({"groups": [group]}).to_string()),
         })
     };
     groups.iter().filter_map(changed).collect()
