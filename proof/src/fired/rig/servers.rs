@@ -91,7 +91,7 @@ impl Rig<'_, '_> {
 
     pub(super) async fn first_scrapes(&self) -> Result<(), Broken> {
         let scrapes = Scrapes::of(&self.bench.causes.system, &self.values()?)?;
-        let scraped = async || {
+        let enough_of_all = async || {
             let found = self
                 .prometheus()
                 .ok()?
@@ -106,7 +106,7 @@ impl Rig<'_, '_> {
             };
             (found.len() >= scrapes.targets() && found.iter().all(enough)).then_some(())
         };
-        self.wait(FIRST, scraped).await?.ok_or_else(|| {
+        self.wait(FIRST, enough_of_all).await?.ok_or_else(|| {
             let sentence = format!("not every target was scraped {SCRAPES} times within {FIRST:?}");
             Broken::Because(sentence)
         })
