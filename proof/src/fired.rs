@@ -1,7 +1,7 @@
 //! `chitram-proof fired`: each alert seen to fire for its cause and to clear, with time scaled.
 //!
 //! The way of the data: [`scale`] makes scaled rules and routes; [`causes`] says what is broken; [`coverage`] compares both;
-//! [`rig`] starts on the [`bench`] the system, Prometheus, Alertmanager and load for a run, with [`command`], [`scrapes`] and [`webhook`];
+//! [`rig`] starts on the [`mod@bench`] the system, Prometheus, Alertmanager and load for a run, with [`command`], [`scrapes`] and [`webhook`];
 //! [`course`] leads through the run and judges it, [`evidence`] looks at panels, logs, traces and promises; [`report`] holds
 //! the result, [`output`] and [`document`] print it. Nothing here knows the system: all of that is in the causes file.
 
