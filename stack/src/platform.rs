@@ -118,7 +118,7 @@ impl Platform {
                 self.parts.splice(after_control..after_control, parts);
             }
             None if setup.is_expected(Optional::Elasticsearch) => {
-                self.missing.push("Elasticsearch")
+                self.missing.push("Elasticsearch");
             }
             None => {}
         }
