@@ -1,10 +1,11 @@
 //! `chitram-proof fired`: each alert seen to fire for its cause and to clear, with time scaled.
 //!
 //! The way of the data: [`scale`] makes scaled rules and routes; [`causes`] says what is broken; [`coverage`] compares both;
-//! [`rig`] starts the system, Prometheus, Alertmanager and load for a run, with [`command`], [`scrapes`] and [`webhook`];
+//! [`rig`] starts on the [`mod@bench`] the system, Prometheus, Alertmanager and load for a run, with [`command`], [`scrapes`] and [`webhook`];
 //! [`course`] leads through the run and judges it, [`evidence`] looks at panels, logs, traces and promises; [`report`] holds
 //! the result, [`output`] and [`document`] print it. Nothing here knows the system: all of that is in the causes file.
 
+mod bench;
 mod causes;
 mod clock;
 pub mod codes;
@@ -13,6 +14,7 @@ mod course;
 mod coverage;
 mod document;
 mod evidence;
+mod home;
 mod output;
 mod placeholder;
 mod progress;
@@ -20,10 +22,10 @@ mod report;
 mod rig;
 mod scale;
 mod scrapes;
+mod servers;
 mod tool;
 mod webhook;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -31,14 +33,16 @@ use clap::Args;
 use futures::stream::{self, StreamExt as _};
 use stack::interrupt::Interrupts;
 use stack::process::Launcher;
-use stack::server::{Backend, Found, Source, alertmanager, prometheus};
+use stack::server::Source;
 
+use self::bench::{Bench, Broken};
 use self::causes::{Causes, Run};
+use self::home::Home;
 use self::report::{Report, RunReport, VERSION, Verdict};
-use self::rig::{Bench, Broken};
 use self::scale::Scaled;
 use self::scale::length::Scale;
 use self::scale::rules::name_and_labels;
+use self::servers::Servers;
 use crate::boards::folder::{self, Folder};
 use crate::exit::{Exit, Refusal};
 
@@ -241,46 +245,6 @@ fn unproven(causes: &Causes) -> Vec<(String, String)> {
         .collect()
 }
 
-/// The servers of a run, which must be ours: one that is given by its URL is neither empty nor scaled.
-struct Servers {
-    prometheus: Found,
-    alertmanager: Found,
-}
-
-impl Servers {
-    fn find() -> Result<Self, Refusal> {
-        Ok(Self {
-            prometheus: own(prometheus::find(), "CHITRAM_PROMETHEUS_URL")?,
-            alertmanager: own(alertmanager::find(), "CHITRAM_ALERTMANAGER_URL")?,
-        })
-    }
-
-    fn versions(&self) -> BTreeMap<&'static str, String> {
-        BTreeMap::from([
-            ("Prometheus", self.prometheus.version.clone()),
-            ("Alertmanager", self.alertmanager.version.clone()),
-        ])
-    }
-}
-
-fn own(backend: Backend, variable: &str) -> Result<Found, Refusal> {
-    let Backend {
-        name,
-        install,
-        found,
-        ..
-    } = backend;
-    match found {
-        None => Err(Refusal::unavailable(format!(
-            "{name} is not found: {install} installs it"
-        ))),
-        Some(found) if found.is_given() => Err(Refusal::unavailable(format!(
-            "{variable} names a running {name}; an empty one with scaled time is needed: unset {variable}"
-        ))),
-        Some(found) => Ok(found),
-    }
-}
-
 fn bench<'a>(
     arguments: &Arguments,
     causes: &'a Causes,
@@ -305,43 +269,13 @@ fn bench<'a>(
         causes,
         scaled,
         launcher: Launcher::find().map_err(failed)?,
-        home: home.0.path().to_owned(),
+        home: home.path().to_owned(),
         shared: home.shared()?,
         bin,
         prometheus,
         alertmanager: servers.alertmanager.clone(),
         interrupts: Interrupts::listen().map_err(failed)?,
     })
-}
-
-/// The folder of all runs, removed unless there is something to look at.
-struct Home(tempfile::TempDir);
-
-impl Home {
-    fn new() -> Result<Self, Refusal> {
-        let folder = tempfile::Builder::new().prefix("chitram-fired-").tempdir();
-        folder
-            .map(Self)
-            .map_err(|error| Refusal::internal(format!("no temporary folder can be made: {error}")))
-    }
-
-    fn shared(&self) -> Result<PathBuf, Refusal> {
-        let shared = self.0.path().join("shared");
-        std::fs::create_dir_all(&shared).map_err(|error| {
-            Refusal::internal(format!("{} can't be made: {error}", shared.display()))
-        })?;
-        Ok(shared)
-    }
-
-    fn keep_unless(self, all_is_well: bool) {
-        if !all_is_well {
-            let kept = self.0.keep();
-            eprintln!(
-                "logs of runs that are not proven are kept in {}",
-                kept.display()
-            );
-        }
-    }
 }
 
 /// Every chosen run, in the order of the file. Once the person wants to stop, none begins.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::causes::Column;
 use super::output::both;
-use super::report::{Report, RunReport};
+use super::report::{Report, RunReport, Seen};
 
 const HEAD: &str = "| run | what was broken | verdict | alert: time to detect | cleared after | panel | trace | log line | promise kept | recovery |
 |---|---|---|---|---|---|---|---|---|---|
@@ -111,8 +111,8 @@ fn cell(run: &RunReport, column: Column) -> String {
     let shown: Vec<String> = run
         .of(column)
         .map(|evidence| match &evidence.seen {
-            Ok(seen) => format!("{}: {}", escaped(&evidence.what), escaped(seen)),
-            Err(_) => format!("{}: **not seen**", escaped(&evidence.what)),
+            Seen::Seen(seen) => format!("{}: {}", escaped(&evidence.what), escaped(seen)),
+            Seen::NotSeen(_) => format!("{}: **not seen**", escaped(&evidence.what)),
         })
         .collect();
     let declared = run
@@ -213,6 +213,7 @@ mod tests {
             verdict: Verdict::Failed,
             not_started: false,
             took_seconds: 60.0,
+            waited_for_cpu: None,
             control_seconds: Some(15.0),
             alerts: vec![AlertSeen {
                 alert: "StoreFailing{dependency=\"store\"}".to_owned(),
@@ -226,7 +227,7 @@ mod tests {
             evidence: vec![Evidence {
                 column: "panel",
                 what: "board: Errors".to_owned(),
-                seen: Ok("0 → 5".to_owned()),
+                seen: Seen::Seen("0 → 5".to_owned()),
             }],
             not_applicable: vec![("trace", "Nothing is traced.".to_owned())],
             findings: Vec::new(),

@@ -7,9 +7,10 @@ mod trace;
 
 use std::time::Duration;
 
+use super::bench::Broken;
 use super::causes::{Column, Run};
 use super::report::Evidence;
-use super::rig::{Broken, Rig};
+use super::rig::Rig;
 use super::scale::length::Scale;
 use crate::boards::folder::Folder;
 
@@ -38,11 +39,11 @@ pub(crate) async fn gather(
     moments: Moments,
 ) -> Result<Vec<Evidence>, Broken> {
     let mut found = Vec::new();
-    let mut add = |column: Column, what: String, seen| {
+    let mut add = |column: Column, what: String, seen: Result<String, String>| {
         found.push(Evidence {
             column: column.name(),
             what,
-            seen,
+            seen: seen.into(),
         });
     };
     for promise in &run.promises {

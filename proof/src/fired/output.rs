@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::report::{Report, RunReport};
+use super::report::{Report, RunReport, Seen, Verdict};
 
 /// A block for each run, then what is wrong.
 pub(crate) fn text(report: &Report) -> String {
@@ -21,20 +21,20 @@ pub(crate) fn text(report: &Report) -> String {
     for reason in &report.not_run {
         let _ = writeln!(text, "not run: {reason}");
     }
-    let count = |name: &str| {
+    let count = |verdict: Verdict| {
         report
             .runs
             .iter()
-            .filter(|run| run.verdict.name() == name)
+            .filter(|run| run.verdict == verdict)
             .count()
     };
     let _ = writeln!(
         text,
         "{} runs: {} proven, {} failed, {} inconclusive; {} findings; {:.0} s",
         report.runs.len(),
-        count("proven"),
-        count("failed"),
-        count("inconclusive"),
+        count(Verdict::Proven),
+        count(Verdict::Failed),
+        count(Verdict::Inconclusive),
         report.all_findings().count(),
         report.took_seconds
     );
@@ -50,6 +50,15 @@ fn of_run(text: &mut String, run: &RunReport, scale: f64) {
         run.took_seconds,
         run.cause
     );
+    if run.verdict != Verdict::Proven
+        && let Some(share) = run.waited_for_cpu
+    {
+        let _ = writeln!(
+            text,
+            "              work waited for a CPU {:.0} % of the time",
+            share * 100.0
+        );
+    }
     for alert in &run.alerts {
         let times = |seconds: Option<f64>| {
             seconds.map_or_else(|| "not".to_owned(), |seconds| both(seconds, scale))
@@ -74,8 +83,8 @@ fn of_run(text: &mut String, run: &RunReport, scale: f64) {
     }
     for evidence in &run.evidence {
         let (mark, seen) = match &evidence.seen {
-            Ok(seen) => ("", seen),
-            Err(why) => ("NOT SEEN: ", why),
+            Seen::Seen(seen) => ("", seen),
+            Seen::NotSeen(why) => ("NOT SEEN: ", why),
         };
         let _ = writeln!(
             text,

@@ -80,6 +80,9 @@ pub(crate) struct RunReport {
     pub(crate) not_started: bool,
     /// How long it took, in seconds.
     pub(crate) took_seconds: f64,
+    /// The share of the run in which some work of this machine waited for a CPU, where the kernel tells it. At a high one, alerts
+    /// fire that have nothing to do with the cause.
+    pub(crate) waited_for_cpu: Option<f64>,
     /// How long nothing fired before the cause, in scaled seconds.
     pub(crate) control_seconds: Option<f64>,
     /// The alerts that had to fire.
@@ -129,8 +132,25 @@ pub(crate) struct Evidence {
     pub(crate) column: &'static str,
     /// What was looked for.
     pub(crate) what: String,
-    /// What was seen; or the error, why not.
-    pub(crate) seen: Result<String, String>,
+    /// What was seen, or why not.
+    #[serde(flatten)]
+    pub(crate) seen: Seen,
+}
+
+/// Whether evidence was seen.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Seen {
+    /// What.
+    Seen(String),
+    /// Why not.
+    NotSeen(String),
+}
+
+impl From<Result<String, String>> for Seen {
+    fn from(result: Result<String, String>) -> Self {
+        result.map_or_else(Self::NotSeen, Self::Seen)
+    }
 }
 
 impl RunReport {
@@ -143,6 +163,7 @@ impl RunReport {
             verdict: Verdict::Inconclusive,
             not_started: false,
             took_seconds: 0.0,
+            waited_for_cpu: None,
             control_seconds: None,
             alerts: Vec::new(),
             silent: Vec::new(),

@@ -13,6 +13,7 @@ pub(crate) mod rules;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
 use stack::server::{Backend, Source, alertmanager, prometheus};
 
 use self::length::Scale;
@@ -126,4 +127,10 @@ impl Scaled {
 
 fn unwritable(path: &Path, error: &std::io::Error) -> Refusal {
     Refusal::usage(format!("{} cannot be written: {error}", path.display()))
+}
+
+/// The items of a list under a key; none where there is none, which stays so.
+pub(crate) fn items<'v>(value: &'v mut Value, key: &str) -> impl Iterator<Item = &'v mut Value> {
+    let list = value.get_mut(key).and_then(Value::as_array_mut);
+    list.into_iter().flatten()
 }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::causes::System;
 use super::placeholder::Values;
+use super::scale::items;
 
 /// Jobs that are the run's own servers, whatever the system scrapes by these names.
 const OWN: [&str; 2] = ["prometheus", "alertmanager"];
@@ -56,7 +57,7 @@ impl Scrapes {
             keys.remove("scrape_interval");
             keys.remove("scrape_timeout");
         }
-        for discovery in job["file_sd_configs"].as_array_mut().into_iter().flatten() {
+        for discovery in items(&mut job, "file_sd_configs") {
             discovery["refresh_interval"] = INTERVAL.into();
         }
         self.jobs.push(job);

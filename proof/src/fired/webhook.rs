@@ -184,19 +184,15 @@ async fn receive(State(inbox): State<Shared>, body: axum::body::Bytes) -> Status
     if inbox.refused == Refused::All {
         return REFUSED;
     }
-    match serde_json::from_slice::<Notification>(&body) {
-        Ok(notification) => {
-            if inbox.refused == Refused::Receiver(notification.receiver.clone()) {
-                return REFUSED;
-            }
-            inbox.take(notification, clock::now());
-            StatusCode::NO_CONTENT
-        }
-        Err(_) => {
-            inbox.lost += 1;
-            StatusCode::BAD_REQUEST
-        }
+    let Ok(notification) = serde_json::from_slice::<Notification>(&body) else {
+        inbox.lost += 1;
+        return StatusCode::BAD_REQUEST;
+    };
+    if inbox.refused == Refused::Receiver(notification.receiver.clone()) {
+        return REFUSED;
     }
+    inbox.take(notification, clock::now());
+    StatusCode::NO_CONTENT
 }
 
 impl Inbox {

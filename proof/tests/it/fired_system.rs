@@ -40,7 +40,7 @@ fn answer(mut connection: TcpStream, folder: &Path) {
     let _ = connection.write_all(&[head.as_bytes(), &page].concat());
 }
 
-pub(crate) const RULES: &str = r#"
+pub(crate) const RULES: &str = r"
 groups:
   - name: page
     interval: 15s
@@ -62,7 +62,7 @@ groups:
       - alert: Watchdog
         expr: vector(1)
         labels: {severity: none}
-"#;
+";
 
 pub(crate) const ROUTES: &str = r#"
 route:

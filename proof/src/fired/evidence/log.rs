@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 use url::Url;
 
+use super::super::bench::Broken;
 use super::super::causes::Log;
-use super::super::rig::{Broken, Rig};
+use super::super::rig::Rig;
 use super::{AGAIN, Moments, ON_THE_WAY};
 use crate::http;
 

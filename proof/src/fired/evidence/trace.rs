@@ -6,9 +6,10 @@ use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
+use super::super::bench::Broken;
 use super::super::causes::Trace;
 use super::super::clock;
-use super::super::rig::{Broken, Rig};
+use super::super::rig::Rig;
 use super::{AGAIN, Moments, ON_THE_WAY};
 use crate::http;
 

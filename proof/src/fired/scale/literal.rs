@@ -51,7 +51,11 @@ pub(crate) fn suspects(expr: &Expr, listed: &[f64]) -> Vec<(f64, &'static str)> 
         let Some(&number) = numbers.iter().max_by(|one, other| one.total_cmp(other)) else {
             return;
         };
-        if number != 0.0 && !found.iter().any(|(known, _)| *known == number) {
+        if number != 0.0
+            && !found
+                .iter()
+                .any(|(known, _)| known.total_cmp(&number).is_eq())
+        {
             found.push((number, why));
         }
     });
@@ -63,7 +67,7 @@ fn compared(binary: &BinaryExpr) -> Option<(&Expr, &'static str)> {
     let (side, other) = sides(binary)?;
     let mut clock = false;
     walk(other, &mut |node, _| {
-        clock |= matches!(function(node), "time" | "timestamp")
+        clock |= matches!(function(node), "time" | "timestamp");
     });
     if clock {
         return Some((side, "it is compared with a difference to the clock"));
@@ -114,7 +118,7 @@ fn of_observations(expr: &Expr) -> bool {
     let parts = ["_bucket", "_sum", "_count"];
     let mut histogram = false;
     walk(expr, &mut |node, _| {
-        histogram |= function(node).starts_with("histogram_")
+        histogram |= function(node).starts_with("histogram_");
     });
     let named = metrics(expr);
     histogram

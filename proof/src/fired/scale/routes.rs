@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::super::codes;
+use super::items;
 use super::length::{self, Scale};
 use crate::finding::Finding;
 
@@ -84,7 +85,7 @@ impl Routes {
     /// With every receiver replaced by a webhook: nobody is woken by a proof, and whatever clears is told.
     pub(crate) fn text_to(&self, webhook: &str) -> String {
         let mut config = self.config.clone();
-        for receiver in config["receivers"].as_array_mut().into_iter().flatten() {
+        for receiver in items(&mut config, "receivers") {
             *receiver = json!({
                 "name": receiver["name"],
                 "webhook_configs": [{"url": webhook, "send_resolved": true}],
@@ -108,7 +109,7 @@ impl Routes {
         for (key, _) in DEFAULTS {
             self.length(path, route, key, scale);
         }
-        for inner in route["routes"].as_array_mut().into_iter().flatten() {
+        for inner in items(route, "routes") {
             self.route(path, inner, scale);
         }
     }
@@ -144,7 +145,7 @@ fn without_calendars(route: &mut Value) {
             keys.remove(key);
         }
     }
-    for inner in route["routes"].as_array_mut().into_iter().flatten() {
+    for inner in items(route, "routes") {
         without_calendars(inner);
     }
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::super::codes;
 use super::length::{self, Scale, text};
-use super::{expression, literal};
+use super::{expression, items, literal};
 use crate::finding::Finding;
 use crate::promql::{self, selector, walk};
 
@@ -139,12 +139,12 @@ struct File<'a> {
 
 impl File<'_> {
     fn groups(&mut self, file: &mut Value) {
-        for group in file["groups"].as_array_mut().into_iter().flatten() {
+        for group in items(file, "groups") {
             let name = group["name"].as_str().unwrap_or_default().to_owned();
             for key in ["interval", "query_offset"] {
                 self.length(group, key, &name);
             }
-            for rule in group["rules"].as_array_mut().into_iter().flatten() {
+            for rule in items(group, "rules") {
                 self.rule(rule, &name);
             }
         }
