@@ -309,7 +309,13 @@ pub(crate) const TABLE: &[Mutation] = &[
     files(
         "a suffix of OTLP's",
         "js#2530",
-        Change::Query(|q| replaced(q, r"_total\{", "{")),
+        Change::Query(|q| {
+            replaced(
+                q,
+                r"\b((?:chitram|otel|loadtest|process|tokio)_\w+)_total\{",
+                "$1{",
+            )
+        }),
         &["undeclared-metric"],
     ),
     live(

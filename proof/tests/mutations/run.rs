@@ -1,6 +1,6 @@
 //! Tries mutations: changes a copy of the files, runs the proof and the tools beside it, and compares what they find.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Mutex;
@@ -35,14 +35,14 @@ pub(crate) fn try_all(
             sites.into_iter().map(move |site| (at, site))
         })
         .collect();
-    let tasks = Mutex::new(tasks);
+    let tasks = Mutex::new(VecDeque::from(tasks));
     let found = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..WORKERS {
             scope.spawn(|| {
                 let tree = Tree::new();
                 loop {
-                    let Some((at, site)) = tasks.lock().unwrap().pop() else {
+                    let Some((at, site)) = tasks.lock().unwrap().pop_front() else {
                         return;
                     };
                     let tried = attempt(&tree, mutations[at], &site, recording);
