@@ -11,8 +11,8 @@ fn each_name_of_a_mutation_is_given_once() {
     let mut names: Vec<&str> = TABLE.iter().map(|row| row.name).collect();
     assert!(names.len() >= 25, "{} mutations", names.len());
     names.sort_unstable();
-    names.dedup();
-    assert_eq!(names.len(), TABLE.len());
+    let twice: Vec<_> = names.windows(2).filter(|pair| pair[0] == pair[1]).collect();
+    assert!(twice.is_empty(), "{twice:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

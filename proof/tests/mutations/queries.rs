@@ -170,7 +170,7 @@ pub(crate) const TABLE: &[Mutation] = &[
     files(
         "divided by the sum of observations",
         "OTel demo#849",
-        Change::Query(|q| replaced(q, r"(/ .*_seconds)_count\{", "${1}_sum{")),
+        Change::Query(|q| replaced(q, r"(?s)(/\s.*_seconds)_count\{", "${1}_sum{")),
         &["wrong-unit"],
     ),
     files(
@@ -224,21 +224,21 @@ pub(crate) const TABLE: &[Mutation] = &[
                 r"sum by \(http_request_method, http_route\)",
                 "sum by (http_request_method, http_route, http_response_status_code)",
             )?;
-            q.contains(" / ").then_some(q)
+            q.contains('/').then_some(q)
         }),
         &["untrue"],
     ),
     files(
         "sides by different labels",
         "prometheus#4365",
-        Change::Query(|q| replaced(q, r"/ \(sum by \([^)]*\)", "/ (sum by (job)")),
+        Change::Query(|q| replaced(q, r"/\s*\(sum by \([^)]*\)", "/ (sum by (job)")),
         &["ratio-of-different-labels"],
     ),
     live(
         "sides by different labels, on live data",
         "prometheus#4365",
         "steady",
-        Change::Query(|q| replaced(q, r"/ \(sum by \([^)]*\)", "/ (sum by (job)")),
+        Change::Query(|q| replaced(q, r"/\s*\(sum by \([^)]*\)", "/ (sum by (job)")),
         &["empty"],
     ),
     files(
@@ -369,7 +369,7 @@ pub(crate) const TABLE: &[Mutation] = &[
     files(
         "a filter of the board left out of one side",
         "grafana-k8s-operator#199",
-        Change::Query(|q| replaced(q, r#"(/.*?), http_route=~"\$route""#, "$1")),
+        Change::Query(|q| replaced(q, r#"(?s)(/.*?), http_route=~"\$route""#, "$1")),
         &["variable-ignored"],
     ),
     // Variables.
@@ -420,7 +420,7 @@ fn with_itself(query: &str) -> Option<String> {
     };
     let by = replaced_all(query, r"sum by \(", &format!("sum by ({label}, "))
         .or_else(|| replaced_all(query, r"sum\(", &format!("sum by ({label}) (")))?;
-    (by.contains(" / ") && by.contains(&format!("{label}=~"))).then_some(by)
+    (by.contains('/') && by.contains(&format!("{label}=~"))).then_some(by)
 }
 
 /// Counts by route, each twice.

@@ -32,13 +32,13 @@ pub(crate) const TABLE: &[Mutation] = &[
         &["range-too-short"],
     ),
     files(
-        "one failed scrape of the right side resets `for`",
+        "one failed scrape of one side resets `for`",
         "pint#966",
         Change::Alert(|e| {
             replaced(
                 e,
-                r"(and on[^m]*)(max by \([^)]*\) \()max_over_time\((chitram_\w+\{[^}]*\})\[5m\]\)",
-                "$1$2$3",
+                r"(max by \([^)]*\) \()max_over_time\((chitram_\w+\{[^}]*\})\[5m\]\)",
+                "$1$2",
             )
         }),
         &["range-too-short"],

@@ -46,7 +46,7 @@ pub(super) const TABLE: &[Mutation] = &[
         &["spans-surplus"],
     ),
     row(
-        "trace ids of 64 bits",
+        "spans with trace ids of 64 bits",
         "jaeger#3084",
         Change::Traces(|found| each_id(found, |id| id[16..].to_owned())),
         &["id-malformed"],
@@ -188,7 +188,7 @@ pub(super) const TABLE: &[Mutation] = &[
         &["attribute-wrong"],
     ),
     row(
-        "a number became a text",
+        "a number of a span became a text",
         "variant",
         Change::Traces(|found| {
             on(found, "GET /v1/images", |span| {
@@ -259,7 +259,7 @@ pub(super) const TABLE: &[Mutation] = &[
         &["baggage-missing"],
     ),
     row(
-        "durations in milliseconds",
+        "durations of spans in milliseconds",
         "harvest#195",
         Change::Traces(|found| {
             all(found, |span| {
