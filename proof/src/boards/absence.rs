@@ -164,6 +164,13 @@ pub async fn of_selector(
         Ok(all) => all,
         Err(sentence) => return Ok(Some(Absence::Refused { sentence })),
     };
+    // Prometheus knows names by blocks of hours: the series may have ended before the range.
+    if all.is_empty() {
+        return Ok(Some(Absence::Metric {
+            name: name.to_owned(),
+            nearest: None,
+        }));
+    }
     for matcher in promql::matchers(selector) {
         let mut values = all.iter().filter_map(|labels| labels.get(&matcher.name));
         let wants_none = matcher.op == MatchOp::Equal && matcher.value.is_empty()

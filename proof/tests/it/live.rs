@@ -3,21 +3,31 @@
 use serde_json::{Value, json};
 
 use crate::support::{
-    BEGIN, CLEAN, END, Folder, Prometheus, SCRAPE, board, codes, declared, prometheus, report,
+    BEGIN, CLEAN, END, Folder, LOAD, Prometheus, SCRAPE, board, codes, declared, prometheus, report,
 };
 
 /// Asks the server with the board and perhaps expectations; the code is that of the command.
 fn ask(server: &Prometheus, board: &Value, expectations: &str, more: &[&str], code: i32) -> Value {
+    ask_from(BEGIN, server, board, expectations, more, code)
+}
+
+fn ask_from(
+    from: u32,
+    server: &Prometheus,
+    board: &Value,
+    expectations: &str,
+    more: &[&str],
+    code: i32,
+) -> Value {
     let folder = Folder::new();
     folder.board("boards/a.json", board);
     // Data that was not scraped has no metadata.
     folder.file("declared.json", &declared().to_string());
-    let others =
-        "foreign = ['idle_total', 'told_total', 'mixed_seconds_*', 'http_request_total']\n";
+    let others = "foreign = ['early_total', 'idle_total', 'told_total', 'mixed_seconds_*', 'http_request_total']\n";
     folder.file("e.toml", &format!("{others}{expectations}"));
     let [boards, declared, expected] =
         ["boards", "declared.json", "e.toml"].map(|name| folder.path_of(name));
-    let [from, to] = [BEGIN, END].map(|at| at.to_string());
+    let [from, to] = [from, END].map(|at| at.to_string());
     let scrape = format!("{SCRAPE}s");
     let mut arguments = vec![
         &*boards,
@@ -218,6 +228,14 @@ fn what_can_appear_may_be_missing_while_nothing_is_wrong() {
 }
 
 #[test]
+fn series_that_ended_before_the_range_are_missing_as_such_that_never_were() {
+    let Some(server) = prometheus() else { return };
+    let expr = r#"sum(rate(early_total{job="api", instance=~"$instance"}[$__rate_interval]))"#;
+    let report = ask_from(LOAD.1, &server, &board(expr), ORPHANS, &[], 1);
+    assert_eq!(codes(&report), ["unknown-metric"], "{report:#}");
+}
+
+#[test]
 fn an_expectation_excuses_no_wrong_name() {
     let Some(server) = prometheus() else { return };
     let expr = r#"sum(rate(http_request_total{instance=~"$instance"}[$__rate_interval]))"#;
@@ -336,7 +354,8 @@ fn a_label_that_the_board_lets_be_missing_may_be_missing_and_no_other() {
         // What is declared does not have the label either.
         let mut allow = "[[allow]]\ncode = 'undeclared-label'\nwhy = 'No matter.'\n".to_owned();
         if all == ".*" {
-            allow += "[[allow]]\ncode = 'all-includes-absent'\nwhy = 'Not every system has clusters.'\n";
+            allow +=
+                "[[allow]]\ncode = 'all-includes-absent'\nwhy = 'Not every system has clusters.'\n";
         }
         let report = ask(&server, &board, &format!("{ORPHANS}{allow}"), &[], code);
         assert_eq!(verdict(&report), expected, "{all} {label}: {report:#}");

@@ -244,6 +244,11 @@ const FAMILIES: &[Family] = &[
         &[(r#"_total{job="api",instance="a:1"}"#, |_| 0.0)],
     ),
     (
+        "early",
+        "counter",
+        &[(r#"_total{job="api",instance="a:1"}"#, |n| n)],
+    ),
+    (
         "told",
         "counter",
         &[
@@ -263,14 +268,16 @@ const FAMILIES: &[Family] = &[
     ),
 ];
 
-/// Ten requests of which one fails, each five seconds of the load; none before and after.
+/// Ten requests of which one fails, each five seconds of the load; none before and after. The series of `early` end when the
+/// load begins.
 fn exposition() -> String {
     use std::fmt::Write as _;
     let mut text = String::new();
     for (family, kind, series) in FAMILIES {
         let _ = writeln!(text, "# TYPE {family} {kind}");
         for (name, value) in *series {
-            for at in (BEGIN..=END).step_by(SCRAPE as usize) {
+            let end = if *family == "early" { LOAD.0 } else { END };
+            for at in (BEGIN..=end).step_by(SCRAPE as usize) {
                 let turns = at.clamp(LOAD.0, LOAD.1) - LOAD.0;
                 let turns = f64::from(turns / SCRAPE);
                 let _ = writeln!(text, "{family}{name} {} {at}", value(turns));
