@@ -32,6 +32,10 @@ use self::output::Output;
 use crate::exit::{Exit, Refusal};
 use crate::promql;
 
+/// What helps where there is more than is judged: nothing is read that is older than the process, unless `--from` asks for it.
+const LESS_TO_READ: &str =
+    "leave out --from, or start the program anew just before the load that is to be judged";
+
 /// Holds what a program emitted against what Jaeger and Elasticsearch have: to the unit, and by its declarations.
 ///
 /// docs/proof-findings-account.md lists what it can find. What could not be measured is listed, and nothing is proven then.
@@ -135,11 +139,7 @@ fn judged(evidence: &Evidence) -> Judgement {
         traces::judge(evidence, traces, lost.spans, &mut judgement);
     }
     if let Some(lines) = &evidence.lines {
-        let service = evidence
-            .traces
-            .as_ref()
-            .map_or(&evidence.program.name, |traces| &traces.service);
-        lines::judge(evidence, lines, service, &mut judgement);
+        lines::judge(evidence, lines, &mut judgement);
     }
     join::judge(evidence, lost, &mut judgement);
     secrets::judge(evidence, &mut judgement);

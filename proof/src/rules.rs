@@ -16,6 +16,7 @@ mod generate;
 mod inhibition;
 mod labels;
 mod live;
+mod matching;
 mod objectives;
 mod order;
 mod promtool;

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use url::Url;
 
+use super::LESS_TO_READ;
 use crate::http;
 
 /// Documents of one page.
@@ -107,7 +108,7 @@ impl Elasticsearch {
             let total = found.hits.total.value;
             if total > MAX_DOCUMENTS {
                 return Err(format!(
-                    "{url} has {total} documents, more than {MAX_DOCUMENTS}: give a shorter time by --from and --to"
+                    "{url} has {total} documents, more than {MAX_DOCUMENTS}: {LESS_TO_READ}"
                 ));
             }
             let Some(last) = found.hits.hits.last() else {

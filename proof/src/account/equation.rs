@@ -184,7 +184,7 @@ fn spans(
 /// The numbers of a process' lines, also of those that were kept as text.
 fn numbers(evidence: &Evidence, names: &Lines, instance: &str) -> BTreeMap<u64, usize> {
     let mut numbers = BTreeMap::new();
-    let documents = evidence.lines.iter().flat_map(|lines| &lines.documents);
+    let documents = evidence.lines.iter().flat_map(|lines| lines.own(names));
     for document in documents {
         let identity = super::lines::identity(document, names);
         if let Some((_, number)) = identity.filter(|(of, _)| of == instance) {
@@ -312,7 +312,7 @@ pub(super) fn once(evidence: &Evidence, judgement: &mut Judgement) {
         return;
     };
     let mut known = BTreeSet::new();
-    for document in &lines.documents {
+    for document in lines.own(names) {
         let Some(identity) = super::lines::identity(document, names) else {
             continue;
         };

@@ -1,7 +1,7 @@
 //! Everything that was read, before it is judged: judging asks nobody.
 
 use super::elasticsearch::{Document, Mapping};
-use super::expectations::Expectations;
+use super::expectations::{self, Expectations};
 use super::exposition::{Page, Pages};
 use super::jaeger::{Span, Trace};
 use crate::boards::truth::Truth;
@@ -43,6 +43,7 @@ pub(super) struct Traces {
 pub(super) struct Lines {
     /// The index' address.
     pub(super) place: String,
+    pub(super) service: String,
     pub(super) mapping: Mapping,
     pub(super) documents: Vec<Document>,
 }
@@ -52,6 +53,16 @@ impl Traces {
     pub(super) fn own(&self) -> impl Iterator<Item = &Span> {
         let spans = self.all.iter().flat_map(|trace| &trace.spans);
         spans.filter(|span| span.service == self.service)
+    }
+}
+
+impl Lines {
+    /// The documents of the service. Others may write to the same index; a line that does not say whose it is may be ours.
+    pub(super) fn own(&self, names: &expectations::Lines) -> impl Iterator<Item = &Document> {
+        self.documents.iter().filter(|document| {
+            let service = document.text(&names.service);
+            service.is_none_or(|service| service == self.service)
+        })
     }
 }
 
@@ -75,7 +86,7 @@ impl Evidence {
         let Some(names) = &self.expectations.lines else {
             return Vec::new();
         };
-        let documents = self.lines.iter().flat_map(|lines| &lines.documents);
+        let documents = self.lines.iter().flat_map(|lines| lines.own(names));
         documents
             .filter(|document| document.text(&names.instance).as_deref() == Some(instance))
             .collect()
@@ -94,7 +105,7 @@ impl Evidence {
             note(self.span_instance(span), Some(span.start));
         }
         if let Some(names) = &self.expectations.lines {
-            for document in self.lines.iter().flat_map(|lines| &lines.documents) {
+            for document in self.lines.iter().flat_map(|lines| lines.own(names)) {
                 let time = document.text(&names.time);
                 let time = time.and_then(|time| super::lines::microseconds(&time));
                 note(document.text(&names.instance), time);
@@ -123,5 +134,55 @@ impl Evidence {
         instances
             .filter(|instance| Some(instance) != current.as_ref())
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::elasticsearch::document;
+    use super::*;
+
+    #[test]
+    fn the_newest_process_is_one_of_the_service_however_new_others_in_the_index_are() {
+        let line = |id: &str, service: &str, instance: &str, second: u32| {
+            let time = format!("2026-01-01T00:00:{second:02}Z");
+            document(
+                id,
+                &json!({"@timestamp": time, "service.name": service, "service.node.name": instance}),
+            )
+        };
+        let documents = vec![
+            line("a", "ours", "first", 1),
+            line("b", "ours", "second", 2),
+            line("c", "other", "newer", 3),
+            line("d", "other", "second", 4),
+        ];
+        let evidence = Evidence {
+            program: serde_json::from_value(json!({"program": "ours"})).unwrap(),
+            expectations: toml::from_str(include_str!("../../../docs/telemetry/account.toml"))
+                .unwrap(),
+            pages: None,
+            shipper: None,
+            traces: None,
+            lines: Some(Lines {
+                place: "http://e/lines".to_owned(),
+                service: "ours".to_owned(),
+                mapping: Mapping::new(),
+                documents,
+            }),
+            truth: None,
+            secrets: Vec::new(),
+            sampled_share: None,
+            whole_stretch: true,
+            instance: None,
+            now: 0,
+        };
+        assert_eq!(evidence.current().as_deref(), Some("second"));
+        assert_eq!(evidence.ended(), ["first"]);
+        let of_second = evidence.lines_of("second");
+        let of_second: Vec<&str> = of_second.iter().map(|line| line.id.as_str()).collect();
+        assert_eq!(of_second, ["b"]);
     }
 }

@@ -159,6 +159,7 @@ impl Reader<'_> {
         let until = evidence.now / 1000 + 366 * 24 * 3_600_000;
         Ok(Lines {
             place: http::join(&elasticsearch.base, &elasticsearch.index).to_string(),
+            service: self.service.clone(),
             mapping: elasticsearch.mapping().await?,
             documents: elasticsearch.documents(time, from / 1000, until).await?,
         })

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
+use super::LESS_TO_READ;
 use crate::http;
 
 /// Traces of one search. A Jaeger in memory refuses more than it can keep.
@@ -104,7 +105,7 @@ impl Jaeger {
             if searches > MAX_SEARCHES {
                 let base = &self.base;
                 return Err(format!(
-                    "{base} needs more than {MAX_SEARCHES} searches: give a shorter time by --from and --to"
+                    "{base} needs more than {MAX_SEARCHES} searches: {LESS_TO_READ}"
                 ));
             }
             let found = self.search(from, to).await?;
@@ -129,7 +130,7 @@ impl Jaeger {
             }
             if spans > MAX_SPANS {
                 return Err(format!(
-                    "{} has more than {MAX_SPANS} spans: give a shorter time by --from and --to",
+                    "{} has more than {MAX_SPANS} spans: {LESS_TO_READ}",
                     self.base
                 ));
             }

@@ -290,7 +290,7 @@ impl<'a> OfRequests<'a> {
             .collect();
         let known: BTreeSet<&str> = spans.iter().map(|(trace, _)| *trace).collect();
         // A request that was not sampled has a trace id and no trace.
-        for line in &lines.documents {
+        for line in lines.own(names) {
             let Some((trace, span)) = id(line).filter(|(trace, _)| known.contains(trace.as_str()))
             else {
                 continue;

@@ -55,7 +55,7 @@ fn is_text(document: &Document, names: &expectations::Lines) -> bool {
 }
 
 /// Judges the mapping and every document of the service.
-pub(super) fn judge(evidence: &Evidence, lines: &Lines, service: &str, judgement: &mut Judgement) {
+pub(super) fn judge(evidence: &Evidence, lines: &Lines, judgement: &mut Judgement) {
     mapping(evidence, lines, judgement);
     let Some(names) = &evidence.expectations.lines else {
         return judgement.cannot("lines: the expectations have no [lines]");
@@ -67,20 +67,13 @@ pub(super) fn judge(evidence: &Evidence, lines: &Lines, service: &str, judgement
         .map(|field| (field.name.as_str(), field))
         .collect();
     let mut judged = 0;
-    for document in &lines.documents {
+    for document in lines.own(names) {
         if is_text(document, names) {
             let said = document.text("message").unwrap_or_default();
             let said: String = said.chars().take(120).collect();
             let reason = document.text("error.message").unwrap_or_default();
             let sentence = format!("{} is kept as text: {reason} {said}", document.id);
             judgement.find(codes::LINE_AS_TEXT, &lines.place, "lines", sentence);
-            continue;
-        }
-        // Others may write to the same index. A line that does not say whose it is may be ours.
-        if document
-            .text(&names.service)
-            .is_some_and(|of| of != service)
-        {
             continue;
         }
         judged += 1;
@@ -97,6 +90,7 @@ pub(super) fn judge(evidence: &Evidence, lines: &Lines, service: &str, judgement
         judge.rules();
     }
     if judged == 0 {
+        let service = &lines.service;
         judgement.cannot(format!("lines: {} has none of {service}", lines.place));
     }
     order(lines, names, judgement);
@@ -247,8 +241,7 @@ fn mapping(evidence: &Evidence, lines: &Lines, judgement: &mut Judgement) {
 fn order(lines: &Lines, names: &expectations::Lines, judgement: &mut Judgement) {
     let mut processes: BTreeMap<String, BTreeMap<u64, u64>> = BTreeMap::new();
     for document in lines
-        .documents
-        .iter()
+        .own(names)
         .filter(|document| !is_text(document, names))
     {
         let time = document

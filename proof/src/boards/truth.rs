@@ -254,10 +254,7 @@ impl<'a> Pair<'_, 'a> {
                 )
             }
             What::Ratio => {
-                // A series that began within the window is extrapolated over up to one scrape less than the others.
-                let length = (times.to - times.from).max(1.0);
-                let tolerance =
-                    RATIO_TOLERANCE + truth * self.scrape_interval.as_secs_f64() / length;
+                let tolerance = of_ratio(truth, self.scrape_interval, times.range());
                 (
                     (shown - truth).abs() <= tolerance,
                     format!("{tolerance:.3}"),
@@ -376,6 +373,13 @@ impl<'a> Pair<'_, 'a> {
     }
 }
 
+/// How far a ratio may be from the truth. A series that began within the window is extrapolated over up to one scrape less than
+/// the others. That is noticed only where it is the small part: the large part has been there from the start.
+fn of_ratio(truth: f64, scrape_interval: Duration, window: Duration) -> f64 {
+    let small = truth.min(1.0 - truth).max(0.0);
+    RATIO_TOLERANCE + small * scrape_interval.as_secs_f64() / window.as_secs_f64().max(1.0)
+}
+
 /// The bucket that a value falls into.
 fn bucket(bounds: &[f64], value: f64) -> usize {
     bounds.partition_point(|bound| *bound < value)
@@ -384,6 +388,23 @@ fn bucket(bounds: &[f64], value: f64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_ratio_near_none_or_all_must_be_true_to_half_a_point() {
+        let tolerance = |truth| of_ratio(truth, Duration::from_secs(5), Duration::from_secs(60));
+        for (truth, expected) in [
+            (0.0, 0.005),
+            (0.01, 0.0058),
+            (0.5, 0.0467),
+            (0.99, 0.0058),
+            (1.0, 0.005),
+            // More of them than of all is a mistake of the load's, and no reason to be lenient.
+            (1.2, 0.005),
+        ] {
+            let found = tolerance(truth);
+            assert!((found - expected).abs() < 1e-4, "{truth}: {found}");
+        }
+    }
 
     #[test]
     fn a_value_falls_into_the_bucket_whose_bound_it_does_not_exceed() {

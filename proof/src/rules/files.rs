@@ -10,6 +10,7 @@ use promql_parser::parser::Expr;
 use serde::Deserialize;
 
 use super::codes;
+use super::matching;
 use super::routes::Routes;
 use crate::exit::Refusal;
 use crate::finding::Finding;
@@ -151,17 +152,40 @@ pub(super) struct ExpectedSample {
 }
 
 /// A rule by which firing alerts silence others.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
 pub(super) struct Inhibition {
     /// Which alerts silence, as Alertmanager's matchers.
-    #[serde(default)]
     pub(super) source_matchers: Vec<String>,
     /// Which they silence.
-    #[serde(default)]
     pub(super) target_matchers: Vec<String>,
+    /// The older ways to write the same: labels with values, and with patterns.
+    pub(super) source_match: BTreeMap<String, String>,
+    pub(super) source_match_re: BTreeMap<String, String>,
+    pub(super) target_match: BTreeMap<String, String>,
+    pub(super) target_match_re: BTreeMap<String, String>,
     /// Labels whose values must be equal. Absent on both sides is equal, too.
-    #[serde(default)]
     pub(super) equal: Vec<String>,
+}
+
+impl Inhibition {
+    /// Which alerts silence, however it is written.
+    pub(super) fn source(&self) -> Vec<String> {
+        matching::written(
+            &self.source_matchers,
+            &self.source_match,
+            &self.source_match_re,
+        )
+    }
+
+    /// Which they silence.
+    pub(super) fn target(&self) -> Vec<String> {
+        matching::written(
+            &self.target_matchers,
+            &self.target_match,
+            &self.target_match_re,
+        )
+    }
 }
 
 /// Any of the files.

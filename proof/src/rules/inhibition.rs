@@ -9,9 +9,9 @@ use promql_parser::parser::{BinaryExpr, Expr, LabelModifier, VectorMatchCardinal
 
 use super::codes;
 use super::files::{Inhibition, Rule};
+use super::matching;
 use super::tree::selections;
 use crate::finding::Finding;
-use crate::promql;
 
 /// Checks one inhibition.
 pub(super) fn check(
@@ -20,11 +20,8 @@ pub(super) fn check(
     rules: &[Rule],
     findings: &mut Vec<Finding>,
 ) {
-    let subject = format!(
-        "{} silences {}",
-        inhibition.source_matchers.join(", "),
-        inhibition.target_matchers.join(", ")
-    );
+    let (source, target) = (inhibition.source(), inhibition.target());
+    let subject = format!("{} silences {}", source.join(", "), target.join(", "));
     let mut add = |code: &'static str, sentence: String| {
         findings.push(Finding {
             code,
@@ -34,9 +31,7 @@ pub(super) fn check(
             sentence,
         });
     };
-    let sides =
-        [&inhibition.source_matchers, &inhibition.target_matchers].map(|texts| matchers(texts));
-    let [Some(source), Some(target)] = sides else {
+    let (Some(source), Some(target)) = (matching::read(&source), matching::read(&target)) else {
         add(
             codes::MATCHERS_UNREADABLE,
             "write matchers as label=\"value\"".to_owned(),
@@ -122,14 +117,6 @@ fn lesser(sources: &[&Rule], targets: &[&Rule]) -> Vec<(&'static str, String)> {
         found.push((codes::INHIBITION_OF_THE_WATCHDOG, sentence));
     }
     found
-}
-
-/// Alertmanager's matchers are those of a selector.
-pub(super) fn matchers(texts: &[String]) -> Option<Vec<Matcher>> {
-    match promql::parse(&format!("{{{}}}", texts.join(","))).ok()? {
-        Expr::VectorSelector(selector) => Some(selector.matchers.matchers),
-        _ => None,
-    }
 }
 
 /// Whether an alert of the rule may have such labels.
@@ -246,6 +233,7 @@ fn of_pairs(binary: &BinaryExpr, label: &str) -> bool {
 mod tests {
     use super::super::testing::rule;
     use super::*;
+    use crate::promql;
 
     fn codes(source: &str, target: &str, equal: &[&str]) -> Vec<&'static str> {
         let rules = [
@@ -256,6 +244,7 @@ mod tests {
             source_matchers: vec![source.to_owned()],
             target_matchers: vec![target.to_owned()],
             equal: equal.iter().map(|&label| label.to_owned()).collect(),
+            ..Inhibition::default()
         };
         let mut findings = Vec::new();
         check("alertmanager.yml", &inhibition, &rules, &mut findings);
@@ -340,5 +329,27 @@ mod tests {
             &["service"],
         );
         assert_eq!(codes, [codes::INHIBITION_WITHOUT_ALERT]);
+    }
+
+    #[test]
+    fn the_older_maps_say_which_alerts_are_meant() {
+        let inhibition: Inhibition = serde_saphyr::from_str(
+            "{source_match: {alertname: ServiceDown}, target_match_re: {alertname: 'Circuit.*'}, equal: [job]}",
+        )
+        .unwrap();
+        let mut findings = Vec::new();
+        let rules = [
+            rule("ServiceDown", "max by (job) (up{job=\"a\"}) == 0"),
+            rule("CircuitOpen", "sum by (job) (circuit) > 0"),
+        ];
+        check("alertmanager.yml", &inhibition, &rules, &mut findings);
+        assert_eq!(findings, []);
+        check("alertmanager.yml", &inhibition, &rules[..1], &mut findings);
+        assert_eq!(findings.len(), 1);
+        assert_eq!(findings[0].code, codes::INHIBITION_WITHOUT_ALERT);
+        assert_eq!(
+            findings[0].subject,
+            "alertname=\"ServiceDown\" silences alertname=~\"Circuit.*\""
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! Alertmanager's routes against the alerts: who is told of each, how often, and whether the notification names it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use promql_parser::label::Matcher;
@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use super::codes;
 use super::files::Rule;
-use super::inhibition::{matchers, may_match};
+use super::inhibition::may_match;
+use super::matching;
 use crate::finding::Finding;
 use crate::promql;
 
@@ -43,6 +44,10 @@ pub(super) struct Route {
     group_interval: Option<String>,
     repeat_interval: Option<String>,
     matchers: Vec<String>,
+    #[serde(rename = "match")]
+    values: BTreeMap<String, String>,
+    #[serde(rename = "match_re")]
+    patterns: BTreeMap<String, String>,
     #[serde(rename = "continue")]
     goes_on: bool,
     routes: Vec<Route>,
@@ -114,8 +119,13 @@ impl Check<'_> {
         };
         let mut left = alerts;
         for child in &route.routes {
-            let name = child.matchers.join(", ");
-            let Some(wanted) = matchers(&child.matchers) else {
+            let written = matching::written(&child.matchers, &child.values, &child.patterns);
+            let name = if written.is_empty() {
+                format!("the route for all under {name}")
+            } else {
+                written.join(", ")
+            };
+            let Some(wanted) = matching::read(&written) else {
                 self.add(
                     codes::MATCHERS_UNREADABLE,
                     &name,
@@ -319,5 +329,43 @@ receivers:
             found.retain(|found| *found == code || code != codes::ROUTE_WITHOUT_ALERT);
             assert_eq!(found, expected, "{to}");
         }
+    }
+
+    #[test]
+    fn a_route_is_followed_however_its_matchers_are_written() {
+        const BEATS: &str = "- matchers: ['severity=\"none\"']";
+        for written in [
+            "- matchers: ['severity=none']",
+            "- matchers: ['{severity=\"none\"}', 'alertname!=\"Failing\"']",
+            "- match: {severity: none}",
+            "- match_re: {severity: 'n.*e'}",
+            // What comes before takes the rest, or all by an exclusion that meets the absent label.
+            "- matchers: ['severity!=\"none\"']\n    - matchers: []",
+        ] {
+            let changed = GOOD.replacen(BEATS, written, 1);
+            assert_ne!(changed, GOOD);
+            assert_eq!(codes(&changed), Vec::<&str>::new(), "{written}");
+        }
+    }
+
+    #[test]
+    fn a_route_without_matchers_takes_all() {
+        let rest = "    - receiver: tickets\nreceivers:";
+        assert_eq!(
+            codes(&GOOD.replacen("receivers:", rest, 1)),
+            Vec::<&str>::new()
+        );
+        // Before the route of the watchdog it leaves nothing for it, and sends the watchdog too seldom.
+        let first = "routes:\n    - receiver: tickets\n";
+        assert_eq!(
+            codes(&GOOD.replacen("routes:\n", first, 1)),
+            [codes::HEARTBEAT_TOO_SLOW, codes::ROUTE_WITHOUT_ALERT]
+        );
+    }
+
+    #[test]
+    fn matchers_that_alertmanager_refuses_are_unreadable() {
+        let refused = GOOD.replacen("'severity=\"none\"'", "'severity'", 1);
+        assert!(codes(&refused).contains(&codes::MATCHERS_UNREADABLE));
     }
 }

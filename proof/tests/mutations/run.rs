@@ -20,6 +20,8 @@ const PROVEN: i32 = 0;
 const FINDINGS: i32 = 1;
 /// The file cannot be read as what it should be: whoever wrote it is told at once.
 const REFUSED: i32 = 64;
+/// Alertmanager's configuration.
+const ROUTES: &str = "alerts/alertmanager.yml";
 
 /// Tries each mutation at so many places.
 pub(crate) fn try_all(
@@ -70,8 +72,10 @@ pub(crate) fn try_all(
         .collect()
 }
 
-/// Without a mutation nothing may be found, or a finding would say nothing about the mutation.
+/// Without a mutation nothing may be found, by the proof and by the tools beside it, or a finding would say nothing about the
+/// mutation.
 pub(crate) fn control(tree: &Tree, recording: &Recording) {
+    tools(tree);
     let nothing = BTreeSet::new();
     assert_eq!(boards(tree, None, recording.url()), nothing, "boards");
     for window in recording.windows() {
@@ -80,6 +84,27 @@ pub(crate) fn control(tree: &Tree, recording: &Recording) {
         let found = rules(tree, Some(window), recording.url());
         assert_eq!(found, nothing, "rules in the window {}", window.name);
     }
+}
+
+/// The unchanged files pass promtool and amtool.
+fn tools(tree: &Tree) {
+    let passes = |tool, arguments: &[&str]| {
+        let output = run(tree.path(), tool, arguments);
+        let said = said(&output);
+        assert!(output.status.success(), "{tool} {arguments:?}: {said}");
+    };
+    let (rules, tests) = (
+        tree::files("alerts/rules", "yml"),
+        tree::files("alerts/tests", "yml"),
+    );
+    assert!(!rules.is_empty() && !tests.is_empty(), "no rules, no tests");
+    for file in &rules {
+        passes("promtool", &["check", "rules", file]);
+    }
+    for file in &tests {
+        passes("promtool", &["test", "rules", file]);
+    }
+    passes("amtool", &["check-config", ROUTES]);
 }
 
 fn attempt(tree: &Tree, mutation: &Mutation, site: &Site, recording: Option<&Recording>) -> Found {
@@ -107,11 +132,9 @@ fn attempt(tree: &Tree, mutation: &Mutation, site: &Site, recording: Option<&Rec
         codes.insert("promtool-test".to_owned());
     }
     let amtool = match mutation.change {
-        Change::Routes(_) if complete => Some(!succeeds(
-            tree.path(),
-            "amtool",
-            &["check-config", "alerts/alertmanager.yml"],
-        )),
+        Change::Routes(_) if complete => {
+            Some(!succeeds(tree.path(), "amtool", &["check-config", ROUTES]))
+        }
         _ => None,
     };
     tree.restore(&site.file);
@@ -213,9 +236,16 @@ fn promtool(tree: &Tree, site: &Site) -> bool {
 }
 
 fn succeeds(folder: &Path, tool: &str, arguments: &[&str]) -> bool {
+    run(folder, tool, arguments).status.success()
+}
+
+fn run(folder: &Path, tool: &str, arguments: &[&str]) -> Output {
     let program = stack::server::find::on_path_or_cached(tool)
         .unwrap_or_else(|| panic!("needs {tool}: make backends"));
     let mut command = Command::new(program);
-    let output = command.args(arguments).current_dir(folder).output();
-    output.unwrap().status.success()
+    command
+        .args(arguments)
+        .current_dir(folder)
+        .output()
+        .unwrap()
 }
