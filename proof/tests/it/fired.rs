@@ -207,13 +207,12 @@ fn a_load_that_died_makes_the_run_inconclusive() {
 }
 
 #[test]
-fn a_command_that_fails_makes_the_run_inconclusive_with_what_it_said_and_is_rolled_back() {
-    judged(
-        "command-fails",
-        "inconclusive",
-        &["inconclusive"],
-        "no such fault",
-    );
+fn commands_that_fail_make_the_run_inconclusive_with_what_each_said_and_none_after_them_is_left_out()
+ {
+    let three = ["inconclusive"; 3];
+    for said in ["no such fault", "{nowhere}", "it stays"] {
+        judged("command-fails", "inconclusive", &three, said);
+    }
     let Some(run) = of("command-fails") else {
         return;
     };

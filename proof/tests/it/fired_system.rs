@@ -212,6 +212,7 @@ cause = "The fault can't be injected."
 control = "1m"
 before = [["sh", "-c", "printf \"$GOOD\" > {dir}/page"]]
 inject = [["sh", "-c", "echo no such fault; exit 4"]]
+after = [["touch", "{nowhere}"], ["sh", "-c", "echo it stays; exit 5"], ["touch", "FOLDER/cleaned"]]
 [[run.alert]]
 name = "Broken"
 within = "10m"
