@@ -50,10 +50,11 @@ pub(crate) async fn run(
             report.finding(file, codes::INCONCLUSIVE, sentence);
         }
     }
-    report.verdict = report.judged();
     report.took_seconds = began.elapsed().as_secs_f64();
     let waited = clock::waited_for_cpu().zip(waited);
     report.waited_for_cpu = waited.map(|(now, before)| (now - before) / report.took_seconds);
+    report.excuse_starved(file);
+    report.verdict = report.judged();
     progress::note(&run.name, report.verdict.name());
     (report, interrupted)
 }

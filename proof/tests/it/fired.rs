@@ -118,9 +118,18 @@ fn codes(run: &Value) -> Vec<&str> {
 /// Asserts verdict and codes of a run.
 fn judged(name: &str, verdict: &str, expected: &[&str], said: &str) {
     let Some(run) = of(name) else { return };
+    let (mut verdict, mut expected) = (verdict, expected.to_vec());
+    // What failed on a machine that is short of CPU is told, and said to be inconclusive.
+    let starved = run["findings"]
+        .to_string()
+        .contains("work waited for a CPU");
+    if verdict == "failed" && starved {
+        verdict = "inconclusive";
+        expected.push("inconclusive");
+    }
     assert_eq!(
         (run["verdict"].as_str().unwrap(), codes(&run)),
-        (verdict, expected.to_vec()),
+        (verdict, expected),
         "{run:#}"
     );
     assert!(run["findings"].to_string().contains(said), "{run:#}");
