@@ -91,7 +91,7 @@ impl Bench<'_> {
         Ok(())
     }
 
-    pub(super) fn runner(&self, values: &Values, logs: &Path) -> Result<Runner, Broken> {
+    pub(super) fn runner(&self, values: &Values, logs: &Path) -> Result<Runner, String> {
         let mut env = Vec::new();
         for (name, value) in &self.causes.system.env {
             env.push((name.clone(), values.fill(value)?));

@@ -50,10 +50,11 @@ pub(crate) async fn run(
             report.finding(file, codes::INCONCLUSIVE, sentence);
         }
     }
-    report.verdict = report.judged();
     report.took_seconds = began.elapsed().as_secs_f64();
     let waited = clock::waited_for_cpu().zip(waited);
     report.waited_for_cpu = waited.map(|(now, before)| (now - before) / report.took_seconds);
+    report.excuse_starved(file);
+    report.verdict = report.judged();
     progress::note(&run.name, report.verdict.name());
     (report, interrupted)
 }
@@ -78,8 +79,12 @@ impl Course<'_> {
             Ok(()) => self.with(&mut rig).await,
             Err(broken) => Err(broken),
         };
-        let stopped = rig.stop().await;
-        ended.and(stopped)
+        // A command that failed may have left something: it is told whatever else was wrong.
+        for sentence in rig.stop().await {
+            self.report
+                .finding(self.file, codes::INCONCLUSIVE, sentence);
+        }
+        ended
     }
 
     async fn with(&mut self, rig: &mut Rig<'_, '_>) -> Result<(), Broken> {
@@ -104,6 +109,12 @@ impl Course<'_> {
         };
         progress::note(&self.run.name, "rolls the cause back");
         let restored = rig.restore().await;
+        if under.is_err()
+            && let Err(Broken::Because(sentence)) = &restored
+        {
+            self.report
+                .finding(self.file, codes::INCONCLUSIVE, sentence.as_str());
+        }
         under?;
         restored?;
         self.cleared(rig, moments, clock::now()).await?;

@@ -5,8 +5,10 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 
 use super::causes::Column;
+use super::codes;
 use super::output::both;
-use super::report::{Report, RunReport, Seen};
+use super::report::{Report, RunReport, Seen, Verdict};
+use crate::finding::Finding;
 
 const HEAD: &str = "| run | what was broken | verdict | alert: time to detect | cleared after | panel | trace | log line | promise kept | recovery |
 |---|---|---|---|---|---|---|---|---|---|
@@ -39,8 +41,7 @@ fn head(page: &mut String, report: &Report) {
         "# Alerts that were seen to fire
 
 Written by `chitram-proof fired` ([how](fired.md)); begun {} UTC, {:.0} min long. Time was scaled by {}: each time stands as it was
-measured, and in parentheses times {}. Servers: {}. For each run a fresh system and empty servers were started; nothing but the watchdog
-fired in the control time before the cause.
+measured, and in parentheses times {}. Servers: {}. For each run a fresh system and empty servers were started. {}
 
 {} runs; {findings} findings.
 
@@ -50,8 +51,26 @@ fired in the control time before the cause.
         report.scale,
         report.scale,
         servers.join(", "),
+        control(&report.runs),
         report.runs.len(),
     );
+}
+
+/// What was seen before the causes.
+fn control(runs: &[RunReport]) -> String {
+    let said = "nothing but the watchdog fired in the control time before the cause";
+    let quiet = |run: &&RunReport| {
+        let fired = |finding: &Finding| finding.code == codes::FIRED_BEFORE;
+        // One that ended early was not looked at.
+        run.verdict != Verdict::Inconclusive && !run.findings.iter().any(fired)
+    };
+    match runs.iter().filter(quiet).count() {
+        all if all == runs.len() && all > 0 => format!("In each, {said}."),
+        some => format!(
+            "In {some} of {} runs {said}; the others have findings, or were not judged.",
+            runs.len()
+        ),
+    }
 }
 
 fn row(page: &mut String, run: &RunReport, scale: f64) {
@@ -202,12 +221,11 @@ fn code(text: &str) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::super::report::{AlertSeen, Evidence, VERSION, Verdict};
+    use super::super::report::{AlertSeen, Evidence, VERSION};
     use super::*;
 
-    #[test]
-    fn each_cell_says_what_was_seen_or_that_it_was_not() {
-        let run = RunReport {
+    fn run() -> RunReport {
+        RunReport {
             name: "store-dead".to_owned(),
             cause: "The store is gone | all of it.".to_owned(),
             verdict: Verdict::Failed,
@@ -231,20 +249,39 @@ mod tests {
             }],
             not_applicable: vec![("trace", "Nothing is traced.".to_owned())],
             findings: Vec::new(),
-        };
-        let report = Report {
+        }
+    }
+
+    fn report(runs: Vec<RunReport>) -> Report {
+        Report {
             version: VERSION,
             began_at: 1_795_842_000.0,
             took_seconds: 60.0,
             scale: 60.0,
             servers: BTreeMap::from([("Prometheus", "3.11.3".to_owned())]),
-            runs: vec![run],
+            runs,
             not_asked: vec!["other".to_owned()],
             unproven: Vec::new(),
             findings: Vec::new(),
             not_run: Vec::new(),
-        };
-        let page = markdown(&report);
+        }
+    }
+
+    #[test]
+    fn the_control_time_was_quiet_only_where_it_was_seen_to_be() {
+        let mut noisy = run();
+        noisy.finding("causes.toml", codes::FIRED_BEFORE, "Late was pending");
+        let mut broken = run();
+        broken.verdict = Verdict::Inconclusive;
+        assert!(markdown(&report(vec![run(), run()])).contains("In each, nothing"));
+        let page = markdown(&report(vec![run(), noisy, broken]));
+        assert!(page.contains("In 1 of 3 runs nothing"), "{page}");
+        assert!(markdown(&report(Vec::new())).contains("In 0 of 0 runs"));
+    }
+
+    #[test]
+    fn each_cell_says_what_was_seen_or_that_it_was_not() {
+        let page = markdown(&report(vec![run()]));
         let row = "| `store-dead` | The store is gone \\| all of it. | failed | `StoreFailing{dependency=\"store\"}`: 4.0 s (4 min 0 s) | **not seen** | board: Errors: 0 → 5 | does not apply | **not shown** | **not shown** | - |";
         assert!(page.contains(row), "{page}");
         assert!(page.contains("- `store-dead`, trace: Nothing is traced."));

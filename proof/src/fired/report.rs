@@ -11,6 +11,10 @@ use crate::finding::Finding;
 /// Version of the JSON's form.
 pub(crate) const VERSION: u32 = 1;
 
+/// The share of a run in which work waited for a CPU, above which a failure says nothing. In more than half of the time something
+/// was late: scrapes, evaluations and notifications, which are a second apart or less, come in another order than they would.
+const STARVED: f64 = 0.5;
+
 /// The whole result.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
@@ -187,6 +191,20 @@ impl RunReport {
         });
     }
 
+    /// Adds that the machine was short of CPU, when something is wrong that may come of it. What was seen in spite of it was seen.
+    pub(crate) fn excuse_starved(&mut self, file: &str) {
+        if let Some(share) = self.waited_for_cpu.filter(|share| *share > STARVED)
+            && self.judged() == Verdict::Failed
+        {
+            let sentence = format!(
+                "work waited for a CPU {:.0} % of the time, more than {:.0} %: run it again with less beside it, or fewer --jobs",
+                share * 100.0,
+                STARVED * 100.0
+            );
+            self.finding(file, codes::INCONCLUSIVE, sentence);
+        }
+    }
+
     /// The verdict that follows from the findings.
     pub(crate) fn judged(&self) -> Verdict {
         let code = |code: &str| self.findings.iter().any(|finding| finding.code == code);
@@ -211,5 +229,30 @@ impl RunReport {
         let alerts = self.alerts.iter().filter_map(|alert| alert.cleared_after);
         let silent = self.silent.iter().filter_map(|silent| silent.heard_after);
         alerts.chain(silent).reduce(f64::max)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_on_a_starved_machine_is_inconclusive_and_a_proof_stays_one() {
+        let run = "name = 'a'\ncause = 'A.'\nlasts = '5m'\n";
+        let run: Run = toml::from_str(run).unwrap();
+        for (waited, fails, verdict) in [
+            (Some(0.9), true, Verdict::Inconclusive),
+            (Some(0.2), true, Verdict::Failed),
+            (None, true, Verdict::Failed),
+            (Some(0.9), false, Verdict::Proven),
+        ] {
+            let mut report = RunReport::new(&run);
+            report.waited_for_cpu = waited;
+            if fails {
+                report.finding("causes.toml", codes::NOT_FIRED, "it was not seen");
+            }
+            report.excuse_starved("causes.toml");
+            assert_eq!(report.judged(), verdict, "{waited:?} {fails}");
+        }
     }
 }

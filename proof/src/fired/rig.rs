@@ -14,7 +14,7 @@ use stack::server::Running;
 use url::Url;
 
 use super::bench::{Bench, Broken};
-use super::causes::Run;
+use super::causes::{Command, Run};
 use super::command::said;
 use super::placeholder::Values;
 use super::webhook::{Labels, Webhook};
@@ -198,8 +198,9 @@ impl<'b, 'a> Rig<'b, 'a> {
             .await?
     }
 
-    /// Stops all of it, in order, and runs what comes after. What is still there of the folder is kept.
-    pub(crate) async fn stop(mut self) -> Result<(), Broken> {
+    /// Stops all of it, in order, and runs what comes after: every command, also when one fails. Returns a sentence for each that
+    /// failed. What is still there of the folder is kept.
+    pub(crate) async fn stop(mut self) -> Vec<String> {
         let hurry = &self.bench.interrupts.hurry;
         let own = [self.load.take(), self.system.take()];
         for child in self.background.drain(..).chain(own.into_iter().flatten()) {
@@ -211,15 +212,19 @@ impl<'b, 'a> Rig<'b, 'a> {
         {
             running.child().stop(hurry).await;
         }
-        let runner = self.bench.runner(&self.values, &self.logs)?;
-        let mut failed = None;
+        let mut failed = Vec::new();
         for (number, command) in self.run.after.iter().enumerate() {
-            let words = self.values.fill_all(command.words())?;
-            let name = format!("after-{}", number + 1);
-            if let Err(sentence) = runner.run(&name, &words, command.within()).await {
-                failed.get_or_insert(sentence);
+            if let Err(sentence) = self.after(number + 1, command).await {
+                failed.push(format!("cleaning up failed: {sentence}"));
             }
         }
-        failed.map_or(Ok(()), |sentence| Err(Broken::Because(sentence)))
+        failed
+    }
+
+    async fn after(&self, number: usize, command: &Command) -> Result<(), String> {
+        let words = self.values.fill_all(command.words())?;
+        let runner = self.bench.runner(&self.values, &self.logs)?;
+        let name = format!("after-{number}");
+        runner.run(&name, &words, command.within()).await
     }
 }

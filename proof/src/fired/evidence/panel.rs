@@ -21,6 +21,8 @@ use crate::promql;
 const STEP: f64 = 1.0;
 /// The least change that counts, as a share of the mean before.
 const LEAST: f64 = 0.1;
+/// A move must be so many times what the series would have moved without the cause, so that a drift whose pace varies is none.
+const ABOVE_DRIFT: f64 = 1.5;
 
 /// The panels of this title on this board; the error says why there are none.
 pub(crate) fn on_board<'f>(boards: &'f Folder, wanted: &Panel) -> Result<Vec<Query<'f>>, String> {
@@ -71,6 +73,9 @@ pub(super) async fn moved(
     let (scope, _) = choices::of_server(board, &server, interval)
         .await
         .map_err(|refusal| refusal.sentence)?;
+    let middle = f64::midpoint(moments.control, moments.injecting);
+    // So many halves of the control time the cause has lasted: a drift goes so much further.
+    let halves = (now - moments.injecting) / (moments.injecting - middle).max(STEP);
     let mut greatest: Option<Move> = None;
     let mut wrong = None;
     for query in queries {
@@ -81,9 +86,16 @@ pub(super) async fn moved(
                 continue;
             }
         };
-        let before = values(prometheus, &asked, (moments.control, moments.injecting)).await?;
+        let control = Control {
+            first: values(prometheus, &asked, (moments.control, middle)).await?,
+            second: values(prometheus, &asked, (middle, moments.injecting)).await?,
+        };
         let under = values(prometheus, &asked, (moments.injected, now)).await?;
-        let found = of_series(&before, &under);
+        let late = f64::midpoint(moments.injected, now);
+        let found = match of_series(&control, &under, halves) {
+            Some(found) => Some(found),
+            None => ended(&control, &values(prometheus, &asked, (late, now)).await?),
+        };
         if let Some(found) = found.filter(|found| {
             greatest
                 .as_ref()
@@ -95,7 +107,9 @@ pub(super) async fn moved(
     match (greatest, wrong) {
         (Some(found), _) => Ok(found.text),
         (None, Some(sentence)) => Err(sentence),
-        (None, None) => Err("it shows the same before and under the cause".to_owned()),
+        (None, None) => Err(
+            "none of its series moved more under the cause than within the control time".to_owned(),
+        ),
     }
 }
 
@@ -144,6 +158,37 @@ async fn values(
         .collect())
 }
 
+/// What a query returned in the control time, in halves: what moves from one to the other moves without a cause.
+struct Control {
+    first: Values,
+    second: Values,
+}
+
+impl Control {
+    /// How far the series would have moved by itself in so many halves of the control time; one that is new, how far those were
+    /// that became new by themselves.
+    fn drift(&self, labels: &Labels, halves: f64) -> f64 {
+        let by = |labels: &Labels| {
+            move_of(of(&self.first, labels), of(&self.second, labels)).map_or(0.0, |found| found.by)
+        };
+        if self.all(labels).is_empty() {
+            let appeared = self.second.keys();
+            let appeared = appeared.filter(|labels| of(&self.first, labels).is_empty());
+            return appeared.map(by).fold(0.0, f64::max);
+        }
+        by(labels) * halves.max(1.0) * ABOVE_DRIFT
+    }
+
+    /// Both halves of a series.
+    fn all(&self, labels: &Labels) -> Vec<f64> {
+        [of(&self.first, labels), of(&self.second, labels)].concat()
+    }
+}
+
+fn of<'v>(values: &'v Values, labels: &Labels) -> &'v [f64] {
+    values.get(labels).map(Vec::as_slice).unwrap_or_default()
+}
+
 /// A series that moved.
 struct Move {
     /// How much, by what is usual.
@@ -151,39 +196,58 @@ struct Move {
     text: String,
 }
 
-/// The series that moved most: outside what it was before by half its width, and by a tenth of its mean.
-fn of_series(before: &Values, under: &Values) -> Option<Move> {
+/// The series that moved most: outside what it was before by half its width and by a tenth of its mean, and more than it had by
+/// itself in the control time, drawn out over the time under the cause. One that ended is no move: single series end for other
+/// reasons.
+fn of_series(control: &Control, under: &Values, halves: f64) -> Option<Move> {
     let moves = under.iter().filter_map(|(labels, under)| {
-        let before = before.get(labels).map(Vec::as_slice).unwrap_or_default();
-        let (score, from, to) = move_of(before, under)?;
-        let text = format!("{} {from} → {to}", name(labels))
+        let found = move_of(&control.all(labels), under)?;
+        if found.by <= control.drift(labels, halves) {
+            return None;
+        }
+        let text = format!("{} {} → {}", name(labels), found.from, found.to)
             .trim_start()
             .to_owned();
-        Some(Move { score, text })
-    });
-    let gone = before.iter().filter_map(|(labels, values)| {
-        let left = under.get(labels).is_some_and(|under| !under.is_empty());
-        let mean = mean(values)?;
-        // Less than any move of a value: series also go for other reasons.
-        (!left).then(|| Move {
-            score: 0.0,
-            text: format!("{} {} → no value", name(labels), number(mean))
-                .trim_start()
-                .to_owned(),
+        Some(Move {
+            score: found.score,
+            text,
         })
     });
-    moves
-        .chain(gone)
-        .max_by(|one, other| one.score.total_cmp(&other.score))
+    moves.max_by(|one, other| one.score.total_cmp(&other.score))
 }
 
-fn move_of(before: &[f64], under: &[f64]) -> Option<(f64, String, String)> {
+/// Every series of the query ended, which had values in both halves of the control time: the panel is empty.
+fn ended(control: &Control, late: &Values) -> Option<Move> {
+    let any = |values: &Values| values.values().any(|values| !values.is_empty());
+    (any(&control.first) && any(&control.second) && !any(late)).then(|| Move {
+        // Less than any move of a value.
+        score: 0.0,
+        text: "values → no value of any series".to_owned(),
+    })
+}
+
+/// How the values of one series moved.
+struct Distance {
+    /// How far, in the unit of the query.
+    by: f64,
+    /// How far, by what is usual.
+    score: f64,
+    from: String,
+    to: String,
+}
+
+fn move_of(before: &[f64], under: &[f64]) -> Option<Distance> {
     let Some(mean) = mean(before) else {
         let greatest = under
             .iter()
             .copied()
             .max_by(|one, other| one.abs().total_cmp(&other.abs()))?;
-        return (greatest != 0.0).then(|| (1.0, "no value".to_owned(), number(greatest)));
+        return (greatest != 0.0).then(|| Distance {
+            by: greatest.abs(),
+            score: 1.0,
+            from: "no value".to_owned(),
+            to: number(greatest),
+        });
     };
     let (low, high) = before
         .iter()
@@ -195,9 +259,14 @@ fn move_of(before: &[f64], under: &[f64]) -> Option<(f64, String, String)> {
         .iter()
         .copied()
         .max_by(|one, other| outside(*one).total_cmp(&outside(*other)))?;
-    let distance = outside(farthest);
+    let by = outside(farthest);
     let usual = ((high - low) / 2.0).max(LEAST * mean.abs()).max(1e-9);
-    (distance > usual).then(|| (distance / usual, number(mean), number(farthest)))
+    (by > usual).then(|| Distance {
+        by,
+        score: by / usual,
+        from: number(mean),
+        to: number(farthest),
+    })
 }
 
 fn mean(values: &[f64]) -> Option<f64> {
@@ -219,16 +288,21 @@ fn name(labels: &Labels) -> String {
 mod tests {
     use super::*;
 
+    fn series(all: &[(&str, &[f64])]) -> Values {
+        let named = |name: &str| Labels::from([("route".to_owned(), name.to_owned())]);
+        all.iter()
+            .filter(|(_, values)| !values.is_empty())
+            .map(|(name, values)| (named(name), values.to_vec()))
+            .collect()
+    }
+
+    /// With a control time that was the same in both halves.
     fn moved(before: &[f64], under: &[f64]) -> Option<String> {
-        let labels = Labels::from([("route".to_owned(), "/a".to_owned())]);
-        let values = |values: &[f64]| -> Values {
-            if values.is_empty() {
-                Values::new()
-            } else {
-                Values::from([(labels.clone(), values.to_vec())])
-            }
+        let control = Control {
+            first: series(&[("/a", before)]),
+            second: series(&[("/a", before)]),
         };
-        of_series(&values(before), &values(under)).map(|found| found.text)
+        of_series(&control, &series(&[("/a", under)]), 1.0).map(|found| found.text)
     }
 
     #[test]
@@ -237,7 +311,7 @@ mod tests {
             (&[1.0, 1.0][..], &[1.0, 5.0][..], "route=/a 1 → 5"),
             (&[0.9, 1.1], &[0.1], "route=/a 1 → 0.1"),
             (&[], &[0.0, 3.0], "route=/a no value → 3"),
-            (&[2.0], &[], "route=/a 2 → no value"),
+            (&[1.0], &[0.0], "route=/a 1 → 0"),
             (&[0.0, 0.0], &[0.5], "route=/a 0 → 0.5"),
         ] {
             assert_eq!(moved(before, under).as_deref(), Some(text));
@@ -252,8 +326,43 @@ mod tests {
             (&[0.0], &[0.0]),
             (&[], &[0.0]),
             (&[], &[]),
+            // It ended.
+            (&[2.0], &[]),
         ] {
             assert_eq!(moved(before, under), None);
+        }
+    }
+
+    #[test]
+    fn a_panel_that_is_empty_moved_and_one_without_a_series_did_not() {
+        let both = series(&[("/a", &[1.0]), ("/b", &[2.0])]);
+        let control = |first: &Values, second: &Values| Control {
+            first: first.clone(),
+            second: second.clone(),
+        };
+        let none = series(&[]);
+        assert!(ended(&control(&both, &both), &none).is_some());
+        assert!(ended(&control(&both, &both), &series(&[("/b", &[2.0])])).is_none());
+        // It was empty without a cause.
+        assert!(ended(&control(&both, &none), &none).is_none());
+    }
+
+    #[test]
+    fn what_moves_by_itself_must_move_more_under_the_cause() {
+        let control = Control {
+            first: series(&[("/drifts", &[1.0, 2.0, 3.0, 4.0])]),
+            second: series(&[("/drifts", &[5.0, 6.0, 7.0, 8.0]), ("/appears", &[2.0])]),
+        };
+        for (name, under, moves) in [
+            // Twice as long at the same pace: 8 further.
+            ("/drifts", &[9.0, 12.0, 16.0][..], false),
+            ("/drifts", &[9.0, 12.0, 100.0], true),
+            // Another one appeared without a cause.
+            ("/new", &[2.0], false),
+            ("/new", &[9.0], true),
+        ] {
+            let found = of_series(&control, &series(&[(name, under)]), 2.0);
+            assert_eq!(found.is_some(), moves, "{name} {under:?}");
         }
     }
 }
