@@ -391,7 +391,7 @@ mod tests {
 
     #[test]
     fn a_ratio_near_none_or_all_must_be_true_to_half_a_point() {
-        let tolerance = |truth| of_ratio(truth, Duration::from_secs(5), Duration::from_secs(60));
+        let tolerance = |truth| of_ratio(truth, Duration::from_secs(5), Duration::from_mins(1));
         for (truth, expected) in [
             (0.0, 0.005),
             (0.01, 0.0058),

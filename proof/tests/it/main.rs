@@ -5,6 +5,7 @@
     reason = "a test that cannot go on fails where it stands"
 )]
 
+mod catalog_sql;
 mod commands;
 mod findings;
 mod fired;

@@ -267,7 +267,7 @@ pub(crate) const TABLE: &[Mutation] = &[
         "grafana-k8s-operator#199",
         Change::Panel(|p| {
             p["targets"].as_array_mut()?.iter_mut().for_each(|target| {
-                target["datasource"] = json!({"type": "prometheus", "uid": "prometheus"})
+                target["datasource"] = json!({"type": "prometheus", "uid": "prometheus"});
             });
             p["datasource"] = json!({"type": "prometheus", "uid": "prometheus"});
             (!p["targets"].as_array()?.is_empty()).then_some(())

@@ -264,7 +264,7 @@ pub(crate) const TABLE: &[Mutation] = &[
         "the same facts added twice",
         "kubecost#36",
         "steady",
-        Change::Query(|q| doubled(q)),
+        Change::Query(doubled),
         &["untrue"],
     ),
     live(
@@ -339,7 +339,7 @@ pub(crate) const TABLE: &[Mutation] = &[
     files(
         "a label renamed",
         "OTel demo#849",
-        Change::Query(|q| replaced(q, r#"http_route=~"#, "http_target=~")),
+        Change::Query(|q| replaced(q, r"http_route=~", "http_target=~")),
         &["undeclared-label"],
     ),
     files(

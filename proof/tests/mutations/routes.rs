@@ -18,7 +18,7 @@ pub(crate) const TABLE: &[Mutation] = &[
         "alertmanager#507",
         Change::Routes(|r| {
             inhibition(r, 2, |rule| {
-                rule["equal"] = json!(["service", "job", "dependancy"])
+                rule["equal"] = json!(["service", "job", "dependancy"]);
             })
         }),
         &["inhibition-by-an-absent-label"],
@@ -34,7 +34,7 @@ pub(crate) const TABLE: &[Mutation] = &[
         "alertmanager#507",
         Change::Routes(|r| {
             inhibition(r, 0, |rule| {
-                rule["source_matchers"] = json!(["alertname=\"ServiceGone\""])
+                rule["source_matchers"] = json!(["alertname=\"ServiceGone\""]);
             })
         }),
         &["inhibition-without-alert"],
@@ -131,7 +131,7 @@ pub(crate) const TABLE: &[Mutation] = &[
         "alertmanager#2329",
         Change::Routes(|r| {
             route(r, 1, |route| {
-                route["matchers"] = json!(["severity=\"critical\""])
+                route["matchers"] = json!(["severity=\"critical\""]);
             })
         }),
         &["route-without-alert"],
@@ -147,7 +147,7 @@ pub(crate) const TABLE: &[Mutation] = &[
         "alertmanager#2329",
         Change::Routes(|r| {
             route(r, 0, |route| {
-                route["matchers"] = json!(["service=\"chitram\""])
+                route["matchers"] = json!(["service=\"chitram\""]);
             })
         }),
         &["route-without-alert"],
@@ -190,6 +190,6 @@ fn receiver(routes: &mut Value, name: &str) -> Option<()> {
 fn times(routes: &mut Value, from: &str, to: &str) -> Option<()> {
     routes["time_intervals"] = json!([{"name": "quiet", "time_intervals": [{"times": [{"start_time": from, "end_time": to}]}]}]);
     route(routes, 1, |route| {
-        route["mute_time_intervals"] = json!(["quiet"])
+        route["mute_time_intervals"] = json!(["quiet"]);
     })
 }

@@ -316,7 +316,7 @@ pub(crate) const TABLE: &[Mutation] = &[
     files(
         "no alert on absence",
         "sloth#133",
-        Change::Alert(|e| replaced(e, r#"\s+or\s+absent\([^)]*\)"#, "")),
+        Change::Alert(|e| replaced(e, r"\s+or\s+absent\([^)]*\)", "")),
         &["absence-not-alerted"],
     ),
     files(
@@ -541,6 +541,6 @@ pub(crate) const TABLE: &[Mutation] = &[
 ];
 
 fn label(alert: &mut Value, value: &str) -> Option<()> {
-    alert["labels"]["ratio"] = json!(value);
+    alert.get_mut("labels")?["ratio"] = json!(value);
     Some(())
 }

@@ -78,9 +78,8 @@ fn kept(expr: &Expr) -> Option<BTreeSet<&str>> {
                 .modifier
                 .as_ref()
                 .is_some_and(|modifier| modifier.matching.is_some());
-            if binary.op.is_set_operator() && binary.op.id() != T_LOR {
-                left()
-            } else if number(&binary.rhs) {
+            let filtered = binary.op.is_set_operator() && binary.op.id() != T_LOR;
+            if filtered || number(&binary.rhs) {
                 left()
             } else if number(&binary.lhs) {
                 kept(&binary.rhs)
