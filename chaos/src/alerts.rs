@@ -203,11 +203,13 @@ pub fn detected(
     )
 }
 
-/// Whether it cleared in time, or why nobody knows; `None` where the fault was not lifted.
+/// Whether it cleared in time, or why nobody knows; `None` where the fault was not lifted. `scrapes` says whether what its rule
+/// reads was scraped in [`clearing`]: an alert whose series have ended is gone, too.
 pub fn cleared(
     looks: &[Look],
     marks: &Marks,
     within_s: u64,
+    scrapes: Result<(), String>,
 ) -> Option<Result<(bool, String), String>> {
     let lifted = marks.lifted?;
     let times = times(looks, marks);
@@ -216,7 +218,7 @@ pub fn cleared(
     }
     let within = within_s as i64 * SECOND_US;
     if let Some(cleared) = times.cleared.filter(|cleared| *cleared <= within) {
-        return Some(Ok((true, format!("after {}", seconds(cleared)))));
+        return Some(scrapes.map(|()| (true, format!("after {}", seconds(cleared)))));
     }
     let seen = match times.cleared {
         Some(cleared) => format!("only after {}", seconds(cleared)),
@@ -226,7 +228,18 @@ pub fn cleared(
         from: lifted,
         to: lifted + within,
     };
-    Some(known(looks, watched).map(|()| (false, seen)))
+    Some(known(looks, watched).and(scrapes).map(|()| (false, seen)))
+}
+
+/// The stretch that tells whether an alert clears in time: from the lift until it has, or should have.
+pub fn clearing(looks: &[Look], marks: &Marks, within_s: u64) -> Option<Span> {
+    let from = marks.lifted?;
+    let within = within_s as i64 * SECOND_US;
+    let length = times(looks, marks).cleared.unwrap_or(within).min(within);
+    Some(Span {
+        from,
+        to: from + length,
+    })
 }
 
 /// Whether the state was known in all of the stretch, but for gaps in which nothing could come and go unseen.

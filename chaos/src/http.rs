@@ -23,6 +23,15 @@ pub fn join(base: &Url, path: &str) -> Url {
     url
 }
 
+/// An address as it is told: without the user's name and password.
+pub fn shown(url: &Url) -> Url {
+    let mut shown = url.clone();
+    // Refused only by addresses that can have neither.
+    let _ = shown.set_username("");
+    let _ = shown.set_password(None);
+    shown
+}
+
 /// `base` with these segments below it, each a name as it is: one with a slash does not become two.
 pub fn below(base: &Url, segments: &[&str]) -> Url {
     let mut url = base.clone();
@@ -74,7 +83,7 @@ pub async fn read(
     }
     Err(Unread {
         status: Some(answer.status),
-        sentence: format!("{url} answers {}", words(answer.status)),
+        sentence: format!("{} answers {}", shown(url), words(answer.status)),
     })
 }
 
@@ -90,7 +99,8 @@ pub struct Answer {
     pub status: u16,
     /// The server's time in Unix microseconds, cut to the second, if it says one.
     pub date_us: Option<i64>,
-    /// The body, whatever the status.
+    /// The body, whatever the status; empty where it could not be read and the status is another than 2xx, which is then what
+    /// the answer says.
     pub body: Vec<u8>,
 }
 
@@ -102,37 +112,49 @@ pub async fn answer(
     deadline: Duration,
     max_bytes: usize,
 ) -> Result<Answer, String> {
-    let mut named = url.clone();
+    let mut named = shown(url);
     named.set_query(None);
-    let read = async {
-        let sent = http.get(url.clone()).send().await;
-        let mut answer = sent.map_err(|error| unanswered(&named, &error))?;
-        let date = answer.headers().get(reqwest::header::DATE);
-        let date_us = date.and_then(|date| date_us(date.to_str().ok()?));
-        let status = answer.status().as_u16();
-        let mut body = Vec::new();
-        while let Some(chunk) = answer
-            .chunk()
-            .await
-            .map_err(|error| unanswered(&named, &error))?
-        {
-            if body.len() + chunk.len() > max_bytes {
-                return Err(format!("{named} answers more than {max_bytes} bytes"));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(Answer {
-            status,
-            date_us,
-            body,
-        })
+    let end = tokio::time::Instant::now() + deadline;
+    let late = || {
+        let seconds = deadline.as_secs_f64();
+        format!("{named} does not answer within {seconds} s")
     };
-    tokio::time::timeout(deadline, read)
+    let sent = tokio::time::timeout_at(end, http.get(url.clone()).send()).await;
+    let sent = sent.map_err(|_| late())?;
+    let mut answer = sent.map_err(|error| unanswered(&named, &error))?;
+    let date = answer.headers().get(reqwest::header::DATE);
+    let date_us = date.and_then(|date| date_us(date.to_str().ok()?));
+    let status = answer.status();
+    let body = tokio::time::timeout_at(end, body(&mut answer, &named, max_bytes)).await;
+    let body = match body.unwrap_or_else(|_| Err(late())) {
+        Ok(body) => body,
+        Err(_) if !status.is_success() => Vec::new(),
+        Err(why) => return Err(why),
+    };
+    Ok(Answer {
+        status: status.as_u16(),
+        date_us,
+        body,
+    })
+}
+
+async fn body(
+    answer: &mut reqwest::Response,
+    named: &Url,
+    max_bytes: usize,
+) -> Result<Vec<u8>, String> {
+    let mut body = Vec::new();
+    while let Some(chunk) = answer
+        .chunk()
         .await
-        .unwrap_or_else(|_| {
-            let seconds = deadline.as_secs_f64();
-            Err(format!("{named} does not answer within {seconds} s"))
-        })
+        .map_err(|error| unanswered(named, &error))?
+    {
+        if body.len() + chunk.len() > max_bytes {
+            return Err(format!("{named} answers more than {max_bytes} bytes"));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
 }
 
 /// The time in a `Date` header (RFC 9110, 5.6.7) in Unix microseconds.
@@ -147,12 +169,52 @@ pub fn unanswered(url: &Url, error: &reqwest::Error) -> String {
     while let Some(source) = cause.source() {
         cause = source;
     }
-    format!("{url} does not answer: {cause}")
+    format!("{} does not answer: {cause}", shown(url))
 }
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
     use super::*;
+
+    /// Reads from a server that sends this head, some of its body, and then nothing.
+    async fn read_slow(head: &str, deadline: Duration, max_bytes: usize) -> Unread {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
+        let listener = listener.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let answer = format!("HTTP/1.1 {head}\r\nContent-Length: 100\r\n\r\nsome of it");
+        let server = async {
+            let (mut stream, _) = listener.accept().await.expect("a client");
+            let _ = stream.read(&mut [0; 4096]).await;
+            let _ = stream.write_all(answer.as_bytes()).await;
+            std::future::pending::<Vec<u8>>().await
+        };
+        let url = Url::parse(&format!("http://name:secret@{address}/")).expect("an address");
+        let http = client().expect("a client");
+        tokio::select! {
+            never = server => panic!("{never:?}"),
+            unread = read(&http, &url, deadline, max_bytes) => unread.expect_err("no body"),
+        }
+    }
+
+    #[tokio::test]
+    async fn the_status_of_a_failure_is_told_though_its_body_is_slow_or_large() {
+        for (deadline_s, max_bytes) in [(1, 999), (60, 3)] {
+            let deadline = Duration::from_secs(deadline_s);
+            let unread = read_slow("503 Service Unavailable", deadline, max_bytes).await;
+            assert_eq!(unread.status, Some(503), "{}", unread.sentence);
+            let unread = read_slow("200 OK", deadline, max_bytes).await;
+            assert_eq!(unread.status, None, "{}", unread.sentence);
+            assert!(!unread.sentence.contains("secret"), "{}", unread.sentence);
+        }
+    }
+
+    #[test]
+    fn an_address_is_shown_without_name_and_password() {
+        let url = Url::parse("https://name:secret@host:9090/a?b=c").expect("an address");
+        assert_eq!(shown(&url).as_str(), "https://host:9090/a?b=c");
+    }
 
     #[test]
     fn the_time_of_a_date_header_is_read_and_anything_else_is_none() {

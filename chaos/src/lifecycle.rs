@@ -325,7 +325,13 @@ async fn check_invariants(
             let target = context.target().map_err(Stop::Refused)?;
             session.evidence.content = Some(invariants::content(&context.http, target).await);
         }
-        session.evidence.observed.scrapes = observer.scrapes(&session.evidence).await;
+        let evidence = &session.evidence;
+        let (scrapes, clearing) = futures::join!(
+            observer.scrapes(evidence),
+            observer.clearing_scrapes(evidence)
+        );
+        session.evidence.observed.scrapes = scrapes;
+        session.evidence.observed.clearing_scrapes = clearing;
         session.evidence.traces =
             Some(evidence_traces::fetch(experiment, &session.evidence, context).await);
         Ok(())

@@ -27,6 +27,8 @@ use crate::prometheus::{Failure, Prometheus, Selector, Value, Values};
 const INTERVAL: Duration = Duration::from_secs(1);
 /// Looks at most: more than the longest experiment has seconds.
 const MAX_LOOKS: usize = 20_000;
+/// A target may be scraped as seldom as this: in a shorter stretch there need not be a scrape.
+const SELDOM_US: i64 = 60_000_000;
 
 /// What was seen of metrics and alerts.
 #[derive(Clone, Debug, Default)]
@@ -36,10 +38,15 @@ pub struct Observed {
     /// Looks at the expected alerts.
     pub looks: Looks,
     /// For each expected alert, whether what its rule reads was scraped all the time.
-    pub scrapes: BTreeMap<usize, Result<(), String>>,
+    pub scrapes: Scrapes,
+    /// The same of the time in which it should have cleared.
+    pub clearing_scrapes: Scrapes,
     /// The expected results, by the place of their expectation in the file.
     pub readings: Readings,
 }
+
+/// Whether scrapes succeeded, or which failed, by the place of the expectation in the file.
+pub type Scrapes = BTreeMap<usize, Result<(), String>>;
 
 /// Results of expressions, or why there are none.
 pub type Readings = BTreeMap<usize, Result<Vec<Value>, String>>;
@@ -150,32 +157,71 @@ impl Observer {
             let scraped = asked.scraped(&expected.selectors, span).await;
             (
                 expected.index,
-                values.and_then(|values| scraped.map(|()| values)),
+                values.and_then(|values| scraped.map(|()| values).map_err(Unscraped::sentence)),
             )
         });
         join_all(read).await.into_iter().collect()
     }
 
     /// For each expected alert, whether what its rule reads was scraped from the injection until it should have fired.
-    pub async fn scrapes(&self, evidence: &Evidence) -> BTreeMap<usize, Result<(), String>> {
+    pub async fn scrapes(&self, evidence: &Evidence) -> Scrapes {
         let (Ok(asked), Some(injecting), Some(verified)) = (
             &self.asked,
             evidence.marks.injecting,
             evidence.marks.verified,
         ) else {
-            return BTreeMap::new();
+            return Scrapes::new();
         };
         let read = asked.alerts.iter().map(async |expected| {
             let span = Span {
                 from: injecting,
                 to: verified + expected.what.within_s as i64 * 1_000_000,
             };
-            (
-                expected.index,
-                asked.scraped(&expected.selectors, span).await,
-            )
+            let scraped = asked.scraped(&expected.selectors, span).await;
+            (expected.index, scraped.map_err(Unscraped::sentence))
         });
         join_all(read).await.into_iter().collect()
+    }
+
+    /// For each alert that must clear, whether what its rule reads was scraped from the lift until it had cleared, or should
+    /// have.
+    pub async fn clearing_scrapes(&self, evidence: &Evidence) -> Scrapes {
+        let Ok(asked) = &self.asked else {
+            return Scrapes::new();
+        };
+        let looks = &evidence.observed.looks;
+        let of = |expected: &Expected<ExpectedAlert>| {
+            let looks = looks.get(&expected.index).map_or(&[][..], Vec::as_slice);
+            alerts::clearing(looks, &evidence.marks, expected.what.clears_within_s?)
+        };
+        let stretches = asked
+            .alerts
+            .iter()
+            .filter_map(|expected| Some((expected, of(expected)?)));
+        let read = stretches.map(async |(expected, span)| {
+            let scraped = match asked.scraped(&expected.selectors, span).await {
+                Err(Unscraped::Never(_)) if span.to - span.from < SELDOM_US => Ok(()),
+                scraped => scraped.map_err(Unscraped::sentence),
+            };
+            (expected.index, scraped)
+        });
+        join_all(read).await.into_iter().collect()
+    }
+}
+
+/// Why it can't be said that everything was scraped: a sentence.
+enum Unscraped {
+    /// There was no scrape.
+    Never(String),
+    /// One failed, or nobody knows.
+    Failed(String),
+}
+
+impl Unscraped {
+    fn sentence(self) -> String {
+        match self {
+            Self::Never(sentence) | Self::Failed(sentence) => sentence,
+        }
     }
 }
 
@@ -185,8 +231,11 @@ impl Asked {
         &self,
         selectors: &Result<Vec<Selector>, String>,
         span: Span,
-    ) -> Result<(), String> {
-        let unknown = |why: &str| format!("nobody knows whether scrapes failed meanwhile: {why}");
+    ) -> Result<(), Unscraped> {
+        let unknown = |why: &str| {
+            let sentence = format!("nobody knows whether scrapes failed meanwhile: {why}");
+            Unscraped::Failed(sentence)
+        };
         let selectors = selectors.as_ref().map_err(|why| unknown(why))?;
         let length_s = (span.seconds().ceil() as u64).max(1);
         let asked = selectors
@@ -199,17 +248,18 @@ impl Asked {
                 Err(failure) => return Err(unknown(&failure.sentence())),
             };
             if let Some(targets) = scrapes.targets.filter(|_| values.is_empty()) {
-                return Err(format!("no target with {targets} was scraped"));
+                let sentence = format!("no target with {targets} was scraped");
+                return Err(Unscraped::Never(sentence));
             }
             // 1 is a scrape that succeeded.
             let failed = values.iter().find(|value| value.value != Some(1.0));
             if let Some(failed) = failed {
                 let label = |name: &str| failed.labels.get(name).cloned().unwrap_or_default();
-                return Err(format!(
+                return Err(Unscraped::Failed(format!(
                     "a scrape of {} at {} failed meanwhile",
                     label("job"),
                     label("instance")
-                ));
+                )));
             }
         }
         Ok(())

@@ -68,8 +68,8 @@ impl Prometheus {
     }
 
     /// Its address, for people.
-    pub fn address(&self) -> &Url {
-        &self.base
+    pub fn address(&self) -> Url {
+        http::shown(&self.base)
     }
 
     /// The alerting rules of these names, or all when there are none.
@@ -101,7 +101,7 @@ impl Prometheus {
         url.query_pairs_mut().append_pair("query", expression);
         self.ask(url, answers::tree)
             .await
-            .map(|dated| selectors(&dated.value))
+            .and_then(|dated| selectors(&dated.value).map_err(Failure::Unknown))
     }
 
     async fn ask<T>(
@@ -113,7 +113,7 @@ impl Prometheus {
         let answer = http::answer(&self.http, &url, CALL_DEADLINE, MAX_BYTES).await;
         let answer = answer.map_err(Failure::Unknown)?;
         let received = now_us();
-        let name = || format!("Prometheus at {}", self.base);
+        let name = || format!("Prometheus at {}", self.address());
         match answer.status {
             200..300 => {}
             400 => {

@@ -117,6 +117,9 @@ where
     }
 }
 
+/// As of an `async` block: waiting would be for ever, since nobody would wake it.
+const AFTER_ITS_END: &str = "an answer is polled after it was there";
+
 /// An answer being made, in the scope of its request.
 pub struct Answering<F> {
     /// `None` once it is there.
@@ -133,13 +136,12 @@ where
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let Self { answer, exchange } = &mut *self;
-        // Without them it is polled after its end.
         let Some((_, scope)) = exchange else {
-            return Poll::Pending;
+            panic!("{AFTER_ITS_END}");
         };
         let Ok(response) = ready!(scope.enter(|| {
             let Some(making) = answer else {
-                return Poll::Pending;
+                panic!("{AFTER_ITS_END}");
             };
             let polled = making.as_mut().poll(context);
             if polled.is_ready() {

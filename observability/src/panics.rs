@@ -2,12 +2,19 @@
 
 use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
+use std::time::Duration;
 
 use tracing::error;
 
-/// Replaces the process' panic hook, which prints several lines to standard error.
-pub(crate) fn install() {
-    std::panic::set_hook(Box::new(|panic| {
+use crate::logs::writer::Writer;
+
+/// A panic that ends the process leaves no time for its line but this. Where nobody reads the output, each panic takes so long.
+const DEADLINE: Duration = Duration::from_millis(100);
+
+/// Replaces the process' panic hook, which prints several lines to standard error. Returns from it when the line is written,
+/// or after a moment.
+pub(crate) fn install(writer: Writer) {
+    std::panic::set_hook(Box::new(move |panic| {
         let backtrace = Backtrace::capture();
         let stack =
             (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
@@ -20,6 +27,7 @@ pub(crate) fn install() {
             thread = std::thread::current().name(),
             "panic"
         );
+        writer.flush(DEADLINE);
     }));
 }
 

@@ -96,9 +96,9 @@ pub fn init(settings: Settings, registry: &Registry) -> Result<Guard, InitError>
     if let Some(ratio) = ratio {
         sampling::control(ratio);
     }
-    if writer.is_some() {
+    if let Some(writer) = &writer {
         logs::control(&logs.filter, filter);
-        panics::install();
+        panics::install(writer.clone());
     }
     Ok(Guard { exporter, writer })
 }

@@ -6,6 +6,7 @@
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::Interest;
 use tracing::{Event, Metadata, Subscriber};
+use tracing_log::NormalizeEvent as _;
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::Context;
@@ -78,11 +79,14 @@ where
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        if Spans::want(event.metadata()) {
+        // Every record of the `log` crate has the same target in its metadata; whose it is, is in its fields.
+        let record = event.normalized_metadata();
+        let metadata = record.as_ref().unwrap_or_else(|| event.metadata());
+        if Spans::want(metadata) {
             spans::happened(event, &context);
         }
         if let Some(lines) = &self.lines
-            && lines.want(event.metadata(), context)
+            && lines.want(metadata, context)
         {
             lines.formatter.write(event);
         }
@@ -116,5 +120,52 @@ impl Telemetry {
 impl Lines {
     fn want<S: Subscriber>(&self, metadata: &Metadata<'_>, context: Context<'_, S>) -> bool {
         self.filter.with(|filter| filter.enabled(metadata, context))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "in tests a panic is the answer")]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use tracing::dispatcher::{self, Dispatch};
+    use tracing_log::log::{Level, Record};
+    use tracing_subscriber::EnvFilter;
+    use tracing_subscriber::layer::SubscriberExt as _;
+
+    use super::*;
+    use crate::logs::writer::Sink;
+    use crate::testing::service;
+    use crate::traces::sampling::Roots;
+    use crate::traces::spans::Output;
+
+    /// Whether a line of the `log` crate, of level INFO and of a module named `library`, is written.
+    fn is_written(filter: &str) -> bool {
+        let kept: Arc<Mutex<Vec<u8>>> = Arc::default();
+        let subscriber = tracing_subscriber::registry().with(Telemetry {
+            spans: Spans::new(Roots::All, Output::Memory(Arc::default())),
+            lines: Some(Lines {
+                filter: Filter::new(EnvFilter::new(filter)),
+                formatter: Formatter::new(&service(), "test-node", Sink::Memory(kept.clone())),
+            }),
+        });
+        dispatcher::with_default(&Dispatch::new(subscriber), || {
+            let mut record = Record::builder();
+            record.level(Level::Info).target("library");
+            tracing_log::format_trace(&record.args(format_args!("said")).build()).unwrap();
+        });
+        !kept.lock().unwrap().is_empty()
+    }
+
+    #[test]
+    fn a_directive_for_a_library_that_uses_the_log_crate_adds_its_lines() {
+        assert!(is_written("warn,library=info"));
+        assert!(!is_written("warn,other=info"));
+    }
+
+    #[test]
+    fn a_directive_for_a_library_that_uses_the_log_crate_silences_it() {
+        assert!(!is_written("info,library=off"));
+        assert!(is_written("info,other=off"));
     }
 }

@@ -61,7 +61,7 @@ fn fired(looks: &[Look]) -> Result<(bool, String), String> {
 }
 
 fn gone(looks: &[Look]) -> Result<(bool, String), String> {
-    cleared(looks, &marks(), 60).expect("judged")
+    cleared(looks, &marks(), 60, Ok(())).expect("judged")
 }
 
 #[test]
@@ -147,6 +147,20 @@ fn scrapes_that_failed_excuse_an_alert_that_did_not_fire_and_no_other() {
 }
 
 #[test]
+fn an_alert_that_is_gone_while_scrapes_failed_after_the_lift_is_not_known_to_have_cleared() {
+    for gone in [120, 999] {
+        let failed = Err("a scrape of x failed".to_owned());
+        let judged = cleared(&looks(22, 52, gone), &marks(), 60, failed).expect("judged");
+        assert_eq!(judged, Err("a scrape of x failed".into()));
+    }
+    let until = |gone| clearing(&looks(22, 52, gone), &marks(), 60).expect("lifted");
+    for (gone, to) in [(120, 120), (999, 141)] {
+        let (from, to) = (81 * S, to * S);
+        assert_eq!(until(gone), Span { from, to });
+    }
+}
+
+#[test]
 fn an_experiment_that_ended_before_the_time_was_over_says_nothing_of_it() {
     let marks = Marks {
         rolling_back: Some(40 * S),
@@ -158,7 +172,7 @@ fn an_experiment_that_ended_before_the_time_was_over_says_nothing_of_it() {
         lifted: None,
         ..marks
     };
-    assert_eq!(cleared(&looks(22, 30, 120), &marks, 60), None);
+    assert_eq!(cleared(&looks(22, 30, 120), &marks, 60, Ok(())), None);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use super::expectations::{NOT_REACHED, Seen, row};
 use crate::alerts::{self, Look, Times, seconds};
 use crate::definition::{ExpectedAlert, Experiment, Reading, ReadingPhase};
 use crate::evidence::Evidence;
+use crate::observer::Scrapes;
 use crate::prometheus::Value;
 
 /// Series that are shown of a result.
@@ -36,11 +37,12 @@ fn alert_rows(index: usize, expected: &ExpectedAlert, evidence: &Evidence) -> Ve
         row
     };
     let (name, within_s) = (expected.selector(), expected.within_s);
-    let fires = judged(&|looks| {
+    let scraped = |scrapes: &Scrapes| {
         let unknown = || Err("nobody knows whether scrapes failed meanwhile".into());
-        let scrapes = observed.scrapes.get(&index).cloned();
-        alerts::detected(looks, marks, within_s, scrapes.unwrap_or_else(unknown))
-    });
+        scrapes.get(&index).cloned().unwrap_or_else(unknown)
+    };
+    let fires =
+        judged(&|looks| alerts::detected(looks, marks, within_s, scraped(&observed.scrapes)));
     let mut rows = vec![detection(
         format!("alert {name} fires within {within_s} s of the injection"),
         fires,
@@ -48,7 +50,10 @@ fn alert_rows(index: usize, expected: &ExpectedAlert, evidence: &Evidence) -> Ve
     if let Some(within_s) = expected.clears_within_s {
         rows.push(detection(
             format!("alert {name} clears within {within_s} s of the lift"),
-            judged(&|looks| alerts::cleared(looks, marks, within_s)),
+            judged(&|looks| {
+                let scrapes = scraped(&observed.clearing_scrapes);
+                alerts::cleared(looks, marks, within_s, scrapes)
+            }),
         ));
     }
     rows

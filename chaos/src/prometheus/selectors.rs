@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-/// Selectors of an expression at most; more are not looked at.
+/// Selectors of an expression at most: each is a question to the server.
 const MAX_SELECTORS: usize = 64;
 /// How far back series are looked for which a failed scrape has ended.
 const LOOKBACK: &str = "1h";
@@ -15,15 +15,20 @@ pub struct Selector {
     matchers: Vec<(String, String, String)>,
 }
 
-/// The selectors in the tree of an expression, each once.
-pub fn selectors(tree: &Value) -> Vec<Selector> {
+/// The selectors in the tree of an expression, each once. With more than can be asked about, nobody knows what was scraped.
+pub fn selectors(tree: &Value) -> Result<Vec<Selector>, String> {
     let mut found = Vec::new();
     collect(tree, &mut found);
-    found
+    if found.len() > MAX_SELECTORS {
+        return Err(format!(
+            "the expression has more than {MAX_SELECTORS} selectors"
+        ));
+    }
+    Ok(found)
 }
 
 fn collect(node: &Value, found: &mut Vec<Selector>) {
-    if found.len() >= MAX_SELECTORS {
+    if found.len() > MAX_SELECTORS {
         return;
     }
     if let Some(selector) = Selector::of(node)
@@ -133,7 +138,8 @@ mod tests {
     }
 
     fn scrapes(matchers: &[(&str, &str, &str)]) -> Option<Scrapes> {
-        selectors(&selector("vectorSelector", matchers))[0].scrapes(12)
+        let found = selectors(&selector("vectorSelector", matchers)).expect("selectors");
+        found[0].scrapes(12)
     }
 
     #[test]
@@ -142,8 +148,23 @@ mod tests {
         let two = selector("vectorSelector", &[("__name__", "=", "y")]);
         let call = json!({ "type": "call", "args": [one.clone()] });
         let tree = json!({ "type": "binaryExpr", "lhs": call, "rhs": { "type": "parenExpr", "expr": two }, "more": one });
-        assert_eq!(selectors(&tree).len(), 2);
-        assert!(selectors(&json!({ "type": "numberLiteral", "val": "1" })).is_empty());
+        assert_eq!(selectors(&tree).map(|found| found.len()), Ok(2));
+        let number = json!({ "type": "numberLiteral", "val": "1" });
+        assert_eq!(selectors(&number), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn more_selectors_than_can_be_asked_about_are_an_error() {
+        let with = |count: usize| {
+            let one = |index: usize| {
+                selector("vectorSelector", &[("__name__", "=", &format!("x{index}"))])
+            };
+            let all: Vec<Value> = (0..count).map(one).collect();
+            selectors(&json!({ "type": "call", "args": all }))
+        };
+        assert!(with(MAX_SELECTORS).is_ok());
+        let why = with(MAX_SELECTORS + 1).expect_err("too many");
+        assert!(why.contains("more than 64 selectors"), "{why}");
     }
 
     #[test]

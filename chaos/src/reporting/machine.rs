@@ -3,6 +3,7 @@
 use std::fs;
 
 use crate::context::Context;
+use crate::http::shown;
 
 /// Name and value, in the order in which they are shown.
 pub(super) fn environment(context: &Context) -> Vec<(String, String)> {
@@ -33,7 +34,7 @@ pub(super) fn environment(context: &Context) -> Vec<(String, String)> {
         rows.push((
             name.to_owned(),
             url.as_ref()
-                .map_or_else(|| "none".to_owned(), ToString::to_string),
+                .map_or_else(|| "none".to_owned(), |url| shown(url).to_string()),
         ));
     }
     rows

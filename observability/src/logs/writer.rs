@@ -34,9 +34,11 @@ const LIMIT: Desc = Desc::gauge(
 /// Every metric of the log.
 pub(crate) const DECLARED: &[&Desc] = &[&WRITTEN, &DROPPED, &QUEUED, &LIMIT];
 
-/// Lines waiting at most, those that are being written among them. A line is at most about
-/// [`MAX_LINE`](super::ecs::MAX_LINE) long.
+/// Lines waiting at most, those that are being written among them.
 const QUEUE: usize = 4096;
+/// Bytes of the same lines at most. A line is mostly shorter than [`MAX_LINE`](super::ecs::MAX_LINE), but the value that goes
+/// beyond it is written whole, and escaping can make it six times as long.
+const MAX_BYTES: usize = 16 * 1024 * 1024;
 /// So many bytes are written at once, without waiting for more.
 const CHUNK: usize = 64 * 1024;
 /// A line waits this long at most for others that are written with it.
@@ -96,6 +98,8 @@ struct Buffer {
     lines: usize,
     /// Lines that the thread has taken and not written yet.
     writing: usize,
+    /// Their bytes.
+    writing_bytes: usize,
     /// Lines ever put here.
     put: u64,
     /// Lines ever written, or lost in writing.
@@ -143,7 +147,8 @@ impl Writer {
         let shared = &*self.0.0;
         let mut buffer = shared.lock();
         let waiting = buffer.lines + buffer.writing;
-        if waiting >= QUEUE {
+        let bytes = buffer.bytes.len() + buffer.writing_bytes + line.len();
+        if waiting >= QUEUE || bytes > MAX_BYTES {
             drop(buffer);
             shared.dropped.inc();
             return;
@@ -187,6 +192,7 @@ fn write(shared: &Shared, mut output: impl Write) {
         }
         let mut buffer = shared.lock();
         buffer.writing = 0;
+        buffer.writing_bytes = 0;
         buffer.ended += lines as u64;
         shared.queued.set(buffer.lines as f64);
         drop(buffer);
@@ -213,6 +219,7 @@ fn take(shared: &Shared, chunk: &mut Vec<u8>) -> Option<usize> {
     }
     std::mem::swap(&mut buffer.bytes, chunk);
     buffer.writing = std::mem::take(&mut buffer.lines);
+    buffer.writing_bytes = chunk.len();
     buffer.hurry = false;
     Some(buffer.writing)
 }
@@ -284,6 +291,25 @@ mod tests {
         writer.flush(Duration::from_mins(1));
         let seen = output.0.0.lock().unwrap().written.len() / "line\n".len();
         assert_eq!(counted(&registry), (seen, put - seen, 0));
+    }
+
+    #[test]
+    fn few_long_lines_that_nobody_takes_are_bounded_in_bytes() {
+        let registry = Registry::new(&service());
+        let output = Stuck::default();
+        let writer = Writer::start(output.clone(), &registry).unwrap();
+        let line = vec![b'x'; MAX_BYTES / 16];
+        for _ in 0..20 {
+            writer.put(&line);
+        }
+        assert_eq!(counted(&registry), (0, 4, 16));
+        output.release();
+        writer.flush(Duration::from_mins(1));
+        assert_eq!(counted(&registry), (16, 4, 0));
+        // And there is room again.
+        writer.put(&line);
+        writer.flush(Duration::from_mins(1));
+        assert_eq!(counted(&registry), (17, 4, 0));
     }
 
     #[test]

@@ -52,7 +52,8 @@ impl SpanFields {
             span.span_kind = kind;
         }
         if let Some(status) = self.status {
-            span.status = status;
+            let known = std::mem::take(&mut span.status);
+            span.status = described(status, Some(known));
         }
         if span.attributes.is_empty() && self.attributes.len() <= MOST {
             span.attributes = self.attributes;
@@ -71,7 +72,9 @@ impl SpanFields {
         match field.name() {
             "otel.name" => self.name = Some(value.into_owned()),
             "otel.kind" => self.kind = kind(&value),
-            "otel.status_code" => self.status = Some(status(&value)),
+            "otel.status_code" => {
+                self.status = Some(described(status(&value), self.status.take()));
+            }
             "otel.status_description" => self.status = Some(Status::error(value.into_owned())),
             _ => self.add(field, value.into_owned()),
         }
@@ -189,5 +192,40 @@ fn status(text: &str) -> Status {
         Status::Ok
     } else {
         Status::Unset
+    }
+}
+
+/// An error keeps the description that was there before: its code and its description come in any order.
+fn described(status: Status, known: Option<Status>) -> Status {
+    match (&status, known) {
+        (Status::Error { description }, Some(known @ Status::Error { .. }))
+            if description.is_empty() =>
+        {
+            known
+        }
+        _ => status,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_code_of_an_error_does_not_wipe_its_description() {
+        let known = || Some(Status::error("too slow"));
+        assert_eq!(
+            described(status("ERROR"), known()),
+            Status::error("too slow")
+        );
+        assert_eq!(
+            described(Status::error("gone"), known()),
+            Status::error("gone")
+        );
+        assert_eq!(described(status("OK"), known()), Status::Ok);
+        assert_eq!(
+            described(status("ERROR"), Some(Status::Unset)),
+            Status::error("")
+        );
     }
 }

@@ -57,7 +57,7 @@ async fn a_kept_demo_stays_with_the_persons_photos_at_the_addresses_it_prints_un
     run.assert_nothing_left().await;
 }
 
-/// They were drawn, or a line says what is missing.
+/// They were drawn, or a line says what is missing: on a slow machine, time.
 #[track_caller]
 fn assert_boards(stdout: &str, page: &Path) {
     let told = stdout
@@ -69,7 +69,7 @@ fn assert_boards(stdout: &str, page: &Path) {
         assert!(page.contains("Service overview") && page.contains("<svg"));
         return;
     }
-    let missing = ["no Prometheus", "cargo build"];
+    let missing = ["no Prometheus", "cargo build", "not drawn within"];
     assert!(missing.iter().any(|what| told.contains(what)), "{told}");
 }
 

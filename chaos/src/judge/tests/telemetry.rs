@@ -41,6 +41,7 @@ fn fires(evidence: &mut Evidence, index: usize, second: i64) {
     let looks = (0..49).map(look).collect();
     evidence.observed.looks.insert(index, looks);
     evidence.observed.scrapes.insert(index, Ok(()));
+    evidence.observed.clearing_scrapes.insert(index, Ok(()));
 }
 
 fn values(numbers: &[f64]) -> Vec<Value> {
