@@ -328,7 +328,7 @@ async fn check_invariants(
         let evidence = &session.evidence;
         let (scrapes, clearing) = futures::join!(
             observer.scrapes(evidence),
-            observer.clearing_scrapes(evidence)
+            observer.clearing_scrapes(&evidence.marks)
         );
         session.evidence.observed.scrapes = scrapes;
         session.evidence.observed.clearing_scrapes = clearing;

@@ -185,14 +185,14 @@ impl Observer {
 
     /// For each alert that must clear, whether what its rule reads was scraped from the lift until it had cleared, or should
     /// have.
-    pub async fn clearing_scrapes(&self, evidence: &Evidence) -> Scrapes {
+    pub async fn clearing_scrapes(&self, marks: &Marks) -> Scrapes {
         let Ok(asked) = &self.asked else {
             return Scrapes::new();
         };
-        let looks = &evidence.observed.looks;
+        let looks = self.looks();
         let of = |expected: &Expected<ExpectedAlert>| {
             let looks = looks.get(&expected.index).map_or(&[][..], Vec::as_slice);
-            alerts::clearing(looks, &evidence.marks, expected.what.clears_within_s?)
+            alerts::clearing(looks, marks, expected.what.clears_within_s?)
         };
         let stretches = asked
             .alerts
@@ -241,6 +241,8 @@ impl Asked {
         let asked = selectors
             .iter()
             .filter_map(|selector| selector.scrapes(length_s));
+        // That one failed is the weightier reason: all are asked.
+        let mut all = Ok(());
         for scrapes in asked {
             let values = match self.prometheus.query(&scrapes.query, span.to).await {
                 Ok(Values::Numbers(values)) => values,
@@ -249,7 +251,7 @@ impl Asked {
             };
             if let Some(targets) = scrapes.targets.filter(|_| values.is_empty()) {
                 let sentence = format!("no target with {targets} was scraped");
-                return Err(Unscraped::Never(sentence));
+                all = Err(Unscraped::Never(sentence));
             }
             // 1 is a scrape that succeeded.
             let failed = values.iter().find(|value| value.value != Some(1.0));
@@ -262,7 +264,7 @@ impl Asked {
                 )));
             }
         }
-        Ok(())
+        all
     }
 }
 

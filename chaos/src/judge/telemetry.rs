@@ -37,9 +37,9 @@ fn alert_rows(index: usize, expected: &ExpectedAlert, evidence: &Evidence) -> Ve
         row
     };
     let (name, within_s) = (expected.selector(), expected.within_s);
-    let scraped = |scrapes: &Scrapes| {
+    let scraped = |of: &Scrapes| {
         let unknown = || Err("nobody knows whether scrapes failed meanwhile".into());
-        scrapes.get(&index).cloned().unwrap_or_else(unknown)
+        of.get(&index).cloned().unwrap_or_else(unknown)
     };
     let fires =
         judged(&|looks| alerts::detected(looks, marks, within_s, scraped(&observed.scrapes)));
@@ -51,8 +51,7 @@ fn alert_rows(index: usize, expected: &ExpectedAlert, evidence: &Evidence) -> Ve
         rows.push(detection(
             format!("alert {name} clears within {within_s} s of the lift"),
             judged(&|looks| {
-                let scrapes = scraped(&observed.clearing_scrapes);
-                alerts::cleared(looks, marks, within_s, scrapes)
+                alerts::cleared(looks, marks, within_s, scraped(&observed.clearing_scrapes))
             }),
         ));
     }
