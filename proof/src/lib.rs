@@ -19,3 +19,4 @@ pub mod promql;
 mod rule_file;
 pub mod rules;
 pub mod telemetry;
+mod xml;

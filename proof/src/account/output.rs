@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use super::judgement::Judgement;
 use crate::finding::Finding;
+use crate::xml::escape;
 
 /// How the result is printed.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -101,69 +102,62 @@ fn markdown(judgement: &Judgement) -> String {
     text + "\n" + &summary(judgement) + "\n"
 }
 
+/// The cases of one place, and how many of them are what.
+#[derive(Default)]
+struct Suite {
+    cases: String,
+    tests: usize,
+    failures: usize,
+    errors: usize,
+}
+
+impl Suite {
+    fn add(&mut self, place: &str, name: &str, inside: &str) {
+        self.tests += 1;
+        let (place, name) = (escape(place), escape(name));
+        let _ = writeln!(
+            self.cases,
+            "    <testcase classname=\"{place}\" name=\"{name}\">{inside}</testcase>"
+        );
+    }
+}
+
 /// A suite for each place; what could not be measured is an error of a suite of its own, never a test that passed.
 fn junit(judgement: &Judgement) -> String {
-    let mut suites: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for Finding {
-        code,
-        file,
-        subject,
-        sentence,
-        ..
-    } in &judgement.findings
-    {
-        let case = format!(
-            "    <testcase classname=\"{}\" name=\"{}\"><failure type=\"{code}\" message=\"{}\"/></testcase>\n",
-            escape(file),
-            escape(subject),
-            escape(sentence)
+    let mut suites: BTreeMap<&str, Suite> = BTreeMap::new();
+    for finding in &judgement.findings {
+        let failure = format!(
+            "<failure type=\"{}\" message=\"{}\"/>",
+            finding.code,
+            escape(&finding.sentence)
         );
-        suites.entry(file).or_default().push(case);
+        let suite = suites.entry(&finding.file).or_default();
+        suite.failures += 1;
+        suite.add(&finding.file, &finding.subject, &failure);
     }
-    let measured = suites.entry("account").or_default();
+    let account = suites.entry("account").or_default();
     for one in &judgement.measured {
         let name = format!("{}: {}", one.about, figures(&one.figures));
-        measured.push(format!(
-            "    <testcase classname=\"account\" name=\"{}\"/>\n",
-            escape(&name)
-        ));
+        account.add("account", &name, "");
     }
     for sentence in &judgement.unmeasured {
-        let sentence = escape(sentence);
-        measured.push(format!(
-            "    <testcase classname=\"account\" name=\"not measured\"><error message=\"{sentence}\"/></testcase>\n"
-        ));
+        let error = format!("<error message=\"{}\"/>", escape(sentence));
+        account.errors += 1;
+        account.add("account", "not measured", &error);
     }
     let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n");
-    for (place, cases) in suites {
-        let with = |mark: &str| cases.iter().filter(|case| case.contains(mark)).count();
+    for (place, suite) in suites {
         let _ = write!(
             text,
             "  <testsuite name=\"{}\" tests=\"{}\" failures=\"{}\" errors=\"{}\">\n{}  </testsuite>\n",
             escape(place),
-            cases.len(),
-            with("<failure "),
-            with("<error "),
-            cases.concat()
+            suite.tests,
+            suite.failures,
+            suite.errors,
+            suite.cases
         );
     }
     text + "</testsuites>\n"
-}
-
-/// For text and attributes. Control characters are not XML at all.
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            control if control.is_control() => escaped.push(' '),
-            other => escaped.push(other),
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]

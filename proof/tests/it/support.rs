@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
-use stack::process::Spec;
-use stack::server::{Launch, Running, Source, answers_ok, prometheus, require, start_on_ports};
+pub(crate) use stack::server::prometheus::Prometheus;
+use stack::server::{Launch, Source, prometheus, require};
 
 /// Runs `chitram-proof boards` with these arguments.
 pub(crate) fn boards(arguments: &[&str]) -> Output {
@@ -127,11 +127,6 @@ pub(crate) const SCRAPE: u32 = 5;
 pub(crate) const LOAD: (u32, u32) = (BEGIN + 200, BEGIN + 700);
 
 /// A Prometheus that has the data of [`exposition`], or `None` with a line that says what is missing.
-pub(crate) struct Prometheus {
-    pub(crate) url: String,
-    _running: Running,
-}
-
 pub(crate) fn prometheus() -> Option<Prometheus> {
     let (server, tool) = (
         require(prometheus::find())?.source,
@@ -159,40 +154,13 @@ fn start(server: &Path, tool: &Path) -> Prometheus {
         "{}",
         String::from_utf8_lossy(&made.stderr)
     );
-    let config = folder.path().join("prometheus.yml");
-    fs::write(&config, "global: {}\n").unwrap();
-    let home = folder.path().to_owned();
-    let spec = |ports: &[u16], log: &Path| {
-        let mut spec = Spec::new("prometheus", server, log).args([
-            format!("--config.file={}", config.display()),
-            format!("--storage.tsdb.path={}", data.display()),
-            "--storage.tsdb.retention.time=100y".to_owned(),
-            format!("--web.listen-address=127.0.0.1:{}", ports[0]),
-        ]);
-        spec.folder = Some(home.clone());
-        Ok(spec)
-    };
-    let ready =
-        async |ports: &[u16]| answers_ok(&format!("http://127.0.0.1:{}/-/ready", ports[0])).await;
     let launch = Launch::for_test().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
-    let (running, ports) = runtime
-        .block_on(start_on_ports(
-            &launch,
-            "prometheus",
-            1,
-            Some(folder),
-            spec,
-            ready,
-        ))
-        .unwrap();
-    Prometheus {
-        url: format!("http://127.0.0.1:{}", ports[0]),
-        _running: running,
-    }
+    let started = prometheus::start_over(server, &launch, folder);
+    runtime.block_on(started).unwrap()
 }
 
 /// A family: name, kind, and of each series the rest of its name and the value after so many turns of the load.

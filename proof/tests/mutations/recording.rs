@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde::Deserialize;
-use stack::process::Spec;
-use stack::server::{Launch, Running, Source, answers_ok, prometheus, start_on_ports};
+use stack::server::prometheus::{self, Prometheus};
+use stack::server::{Launch, Source};
 
 /// A stretch of time in the recording.
 #[derive(Clone, Debug, Deserialize)]
@@ -25,9 +25,8 @@ pub(crate) struct Window {
 
 /// The recording, served.
 pub(crate) struct Recording {
-    url: String,
+    server: Prometheus,
     windows: Vec<Window>,
-    _running: Running,
 }
 
 impl Recording {
@@ -49,16 +48,20 @@ impl Recording {
         let Source::Program(program) = found.source else {
             panic!("needs a Prometheus of its own, not one given by its URL");
         };
-        let (running, port) = serve(&program, home);
+        let launch = Launch::for_test().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let started = prometheus::start_over(&program, &launch, home);
         Self {
-            url: format!("http://127.0.0.1:{port}"),
+            server: runtime.block_on(started).unwrap(),
             windows,
-            _running: running,
         }
     }
 
     pub(crate) fn url(&self) -> &str {
-        &self.url
+        &self.server.url
     }
 
     pub(crate) fn windows(&self) -> &[Window] {
@@ -79,32 +82,4 @@ fn windows(folder: &Path) -> Vec<Window> {
         window
     };
     text.lines().map(window).collect()
-}
-
-/// A Prometheus on the data in `home`, which is removed with it, and its port.
-fn serve(program: &Path, home: tempfile::TempDir) -> (Running, u16) {
-    let folder = home.path().to_owned();
-    fs::write(folder.join("prometheus.yml"), "global: {}\n").unwrap();
-    let spec = |ports: &[u16], log: &Path| {
-        let mut spec = Spec::new("prometheus", program, log).args([
-            "--config.file=prometheus.yml".to_owned(),
-            "--storage.tsdb.path=data".to_owned(),
-            // However old the recording is.
-            "--storage.tsdb.retention.time=100y".to_owned(),
-            "--enable-feature=exemplar-storage".to_owned(),
-            format!("--web.listen-address=127.0.0.1:{}", ports[0]),
-        ]);
-        spec.folder = Some(folder.clone());
-        Ok(spec)
-    };
-    let ready =
-        async |ports: &[u16]| answers_ok(&format!("http://127.0.0.1:{}/-/ready", ports[0])).await;
-    let launch = Launch::for_test().unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    let started = start_on_ports(&launch, "prometheus", 1, Some(home), spec, ready);
-    let (running, ports) = runtime.block_on(started).unwrap();
-    (running, ports[0])
 }

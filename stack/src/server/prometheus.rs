@@ -6,6 +6,8 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use tempfile::TempDir;
+
 use super::find::{self, Version};
 use super::launch::{Launch, Running, answers_ok, start_on_ports};
 use super::{Backend, Found, Source};
@@ -115,11 +117,33 @@ pub async fn start_configured(
     let home = launch.data_folder("prometheus")?;
     let folder = home.path().to_owned();
     write_files(&folder, rules)?;
-    let spec = |ports: &[u16], log: &Path| {
-        let config = folder.join("prometheus.yml");
-        fs::write(&config, configuration(ports[0])?).map_err(Error::file("write", &config))?;
-        Ok(command(program, &folder, ports[0], log).args(arguments))
+    let spec = |port: u16, log: &Path| {
+        write_configuration(&folder, &configuration(port)?)?;
+        Ok(command(program, &folder, port, log, RETENTION).args(arguments))
     };
+    launched(launch, home, spec).await
+}
+
+/// Starts it over the data in the folder `data` of `home`, however old they are. It scrapes nothing, so what was recorded stays
+/// as it was. The folder is removed with it.
+pub async fn start_over(
+    program: &Path,
+    launch: &Launch,
+    home: TempDir,
+) -> Result<Prometheus, Error> {
+    let folder = home.path().to_owned();
+    write_files(&folder, &[])?;
+    write_configuration(&folder, "global: {}\n")?;
+    let spec = |port: u16, log: &Path| Ok(command(program, &folder, port, log, "100y"));
+    launched(launch, home, spec).await
+}
+
+async fn launched(
+    launch: &Launch,
+    home: TempDir,
+    spec: impl Fn(u16, &Path) -> Result<Spec, Error>,
+) -> Result<Prometheus, Error> {
+    let spec = |ports: &[u16], log: &Path| spec(ports[0], log);
     let ready =
         async |ports: &[u16]| answers_ok(&format!("http://127.0.0.1:{}/-/ready", ports[0])).await;
     let (running, ports) = start_on_ports(launch, "prometheus", 1, Some(home), spec, ready).await?;
@@ -127,6 +151,11 @@ pub async fn start_configured(
         url: format!("http://127.0.0.1:{}", ports[0]),
         running: Some(running),
     })
+}
+
+fn write_configuration(folder: &Path, text: &str) -> Result<(), Error> {
+    let config = folder.join("prometheus.yml");
+    fs::write(&config, text).map_err(Error::file("write", &config))
 }
 
 /// The rule files, and the page in the place from which a build without a web interface reads one.
@@ -144,11 +173,11 @@ fn write_files(folder: &Path, rules: &[(String, String)]) -> Result<(), Error> {
     Ok(())
 }
 
-fn command(program: &Path, folder: &Path, port: u16, log: &Path) -> Spec {
+fn command(program: &Path, folder: &Path, port: u16, log: &Path, retention: &str) -> Spec {
     let mut spec = Spec::new("prometheus", program, log).args([
         "--config.file=prometheus.yml".to_owned(),
         "--storage.tsdb.path=data".to_owned(),
-        format!("--storage.tsdb.retention.time={RETENTION}"),
+        format!("--storage.tsdb.retention.time={retention}"),
         format!("--web.listen-address=127.0.0.1:{port}"),
         "--enable-feature=exemplar-storage,created-timestamp-zero-ingestion".to_owned(),
     ]);

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use super::super::report::Report;
 use crate::finding::Finding;
+use crate::xml::escape;
 
 pub(super) fn of(report: &Report) -> String {
     let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n");
@@ -76,21 +77,4 @@ fn suite(report: &Report, file: &str, text: &mut String) {
         text.push_str("    </testcase>\n");
     }
     text.push_str("  </testsuite>\n");
-}
-
-/// For text and attributes. Control characters are no XML at all.
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\n' | '\t' => escaped.push(' '),
-            control if control.is_control() => {}
-            other => escaped.push(other),
-        }
-    }
-    escaped
 }
